@@ -1,0 +1,1 @@
+"""The actors of the hub, one file each, and the runtime beneath them."""

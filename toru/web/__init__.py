@@ -1,0 +1,1 @@
+"""The HTTP and WebSocket surface: handlers that only send messages to actors."""

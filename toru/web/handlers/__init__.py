@@ -1,0 +1,1 @@
+"""Handlers, grouped by what they are about; the routes stand beside them."""

@@ -1,0 +1,1 @@
+"""What goes over sockets: framing and the messages of the runner and of plugins."""
