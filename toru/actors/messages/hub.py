@@ -1,0 +1,95 @@
+"""What the Hub and the WebSocket clients are told and asked.
+
+Runs on: any thread; frozen values only.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from toru.actors.runtime import Message
+
+Topic = Literal["resources", "tasks", "plugins", "actors"]
+
+
+class Publish(Message[None], frozen=True):
+    """Send an event to every client that is subscribed to the topic and may see it.
+
+    Attributes:
+        topic: what it is about.
+        data: the ``data`` of the event, as JSON.
+        owner_id: with ``owned``, only the admin and this user get it.
+        owned: whether the event belongs to one user.
+    """
+
+    topic: Topic
+    data: msgspec.Raw
+    owner_id: int | None = None
+    owned: bool = False
+
+
+class SessionsEnded(Message[None], frozen=True):
+    """These sessions have ended: their connections are closed with 4401."""
+
+    ids: tuple[str, ...]
+
+
+class Join(Message[None], frozen=True):
+    """A client is there: its actor's name, and the session it came with."""
+
+    name: str
+    session_id: str
+
+
+class Leave(Message[None], frozen=True):
+    """A client is gone."""
+
+    name: str
+
+
+class Subscribe(Message[None], frozen=True):
+    """A client wants the events of topics."""
+
+    name: str
+    topics: tuple[Topic, ...]
+
+
+class Unsubscribe(Message[None], frozen=True):
+    """A client no longer wants the events of topics."""
+
+    name: str
+    topics: tuple[Topic, ...]
+
+
+class CountSubscribers(Message[int], frozen=True):
+    """How many clients are subscribed to a topic."""
+
+    topic: Topic
+
+
+# For a Client
+
+
+class Received(Message[None], frozen=True):
+    """A text frame came in."""
+
+    text: str
+
+
+class Push(Message[None], frozen=True):
+    """Send this text frame, already encoded."""
+
+    frame: bytes
+
+
+class EndSession(Message[None], frozen=True):
+    """The session has ended: say so and close with 4401."""
+
+
+class CloseClient(Message[None], frozen=True):
+    """Close the connection."""
+
+    code: int
+    reason: str
