@@ -55,7 +55,7 @@ class Run(msgspec.Struct, frozen=True):
     cpu_s: float | None = None
     max_rss_bytes: int | None = None
     detail: str | None = None
-    args: dict[str, str] = {}
+    args: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class QuickAction(msgspec.Struct, frozen=True):

@@ -42,12 +42,11 @@ class StartTask(Message[TaskStarted], frozen=True):
         args: arguments by parameter name.
         trigger: ``websocket``, ``quick_action`` or ``api``.
         viewer: the name of the client that is attached from the first byte; None for nobody.
-        quick_action: allow a client because a quick action names the script.
     """
 
     script: str
     session: Session
-    args: dict[str, str] = {}
+    args: dict[str, str] = msgspec.field(default_factory=dict)
     trigger: str = "api"
     viewer: str | None = None
 
@@ -114,20 +113,3 @@ class ReadOutput(Message[Output], frozen=True):
 
 class ListScripts(Message[list[Script]], frozen=True):
     """The scripts in the scripts folder, sorted by name."""
-
-
-class GetSetting(Message[str], frozen=True):
-    """One setting's value in force. NotFound."""
-
-    key: str
-
-
-class ListSettings(Message[dict[str, str]], frozen=True):
-    """All settings in force, defaults included."""
-
-
-class ChangeSetting(Message[str], frozen=True):
-    """Set a setting, at once in force; the answer is its value. BadRequest, NotFound."""
-
-    key: str
-    value: str
