@@ -10,6 +10,7 @@ import resource
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from toru.log import JsonLinesFile, json_line, logging_to, visible
+
+ExpectLog = Callable[..., object]
 
 log = logging.getLogger("toru.test")
 
@@ -42,8 +45,9 @@ HOSTILE = "a\r\nb\x1b[2J\x9b31m\u2028c\x00\x7f\u202e\udc80"
 
 
 def test_control_characters_in_a_message_make_no_second_line_and_no_escape_sequence(
-    tmp_path: Path,
+    tmp_path: Path, expect_log: ExpectLog
 ) -> None:
+    expect_log("Login of")
     stream = io.StringIO()
     with logging_to(tmp_path, "info", stream=stream):
         log.warning("Login of %s", HOSTILE)
@@ -63,7 +67,10 @@ def test_any_text_stays_on_one_line_and_survives_the_way_through_json(text: str)
     assert json.loads(line)["message"] == text
 
 
-def test_a_traceback_follows_in_barred_lines_and_stays_in_one_json_line(tmp_path: Path) -> None:
+def test_a_traceback_follows_in_barred_lines_and_stays_in_one_json_line(
+    tmp_path: Path, expect_log: ExpectLog
+) -> None:
+    expect_log("It failed")
     stream = io.StringIO()
     with logging_to(tmp_path, "info", stream=stream):
         try:
@@ -101,7 +108,8 @@ def test_logging_is_as_before_once_it_ended(tmp_path: Path) -> None:
     )
 
 
-def test_a_thread_that_fails_is_logged(tmp_path: Path) -> None:
+def test_a_thread_that_fails_is_logged(tmp_path: Path, expect_log: ExpectLog) -> None:
+    expect_log("The thread doomed failed")
     with logging_to(tmp_path, "info", stream=io.StringIO()):
         thread = threading.Thread(target=lambda: 1 // 0, name="doomed")
         thread.start()
