@@ -64,3 +64,13 @@ class GetResources(Message[Resources], frozen=True):
 
 class Sample(Message[None], frozen=True):
     """Take a sample and publish it to whoever watches."""
+
+
+class WatchResources(Message[None], frozen=True):
+    """Whether anybody watches: while ``on``, a sample is published every second."""
+
+    on: bool
+
+
+class GetMetrics(Message[bytes], frozen=True):
+    """The hub's figures in the text format of Prometheus."""

@@ -12,20 +12,6 @@ from toru.actors.messages.storage import Run, RunState
 from toru.actors.runtime import Message
 
 
-class Script(msgspec.Struct, frozen=True):
-    """A script that can be run.
-
-    Attributes:
-        name: the plain file name.
-        description: the text of its ``# Description:`` header; empty without one.
-        parameters: names of the parameters that its header declares.
-    """
-
-    name: str
-    description: str
-    parameters: list[str]
-
-
 class TaskStarted(msgspec.Struct, frozen=True):
     """A run was accepted and its row is durable."""
 
@@ -109,7 +95,3 @@ class ReadOutput(Message[Output], frozen=True):
     session: Session
     offset: int = 0
     limit_bytes: int = 262_144
-
-
-class ListScripts(Message[list[Script]], frozen=True):
-    """The scripts in the scripts folder, sorted by name."""
