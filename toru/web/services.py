@@ -1,0 +1,38 @@
+"""What every handler may use: the configuration and the addresses of the actors.
+
+Runs on: made by the composition root, read on the event loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from toru.actors.messages.auth import Session
+from toru.actors.runtime import ActorSystem, Address
+from toru.config import Config
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Services:
+    """Everything behind the web; handlers send messages to it and do nothing else.
+
+    Attributes:
+        open_client: makes the actor of a WebSocket connection and returns its address.
+        started_at: when the hub started, RFC 3339 UTC.
+    """
+
+    config: Config
+    system: ActorSystem
+    auth: Address
+    tasks: Address
+    settings: Address
+    scripts: Address
+    quick_actions: Address
+    monitor: Address
+    reader: Address
+    hub: Address
+    runner: Address
+    started_at: str
+    open_client: Callable[[Any, Session], Address]
