@@ -1,0 +1,41 @@
+/**
+ * One script: what it does, what it may be given, and the button that runs it.
+ * Runs on: the page.
+ */
+
+import { useRef } from "preact/hooks";
+import { html } from "../lib/html.js";
+import { socket } from "../lib/hub.js";
+import { startRun } from "../lib/start-run.js";
+import { Button } from "./button.js";
+
+/** @import { Script } from "../lib/types.js" */
+
+/**
+ * What was filled in; an empty field is not given at all, so that the script's default holds.
+ * @param {HTMLFormElement | null} form
+ * @returns {Record<string, string>}
+ */
+function argsOf(form) {
+  const entries = form ? [...new FormData(form)] : [];
+  return Object.fromEntries(
+    entries.flatMap(([name, value]) => (value === "" ? [] : [[name, String(value)]])),
+  );
+}
+
+/** @param {{script: Script, onStarted: (taskId: string) => void}} props */
+export function ScriptCard({ script, onStarted }) {
+  const form = useRef(/** @type {HTMLFormElement | null} */ (null));
+  const run = async () => onStarted(await startRun(socket, script.name, argsOf(form.current)));
+  const submit = (/** @type {SubmitEvent} */ event) => event.preventDefault();
+  return html`<li class="card script">
+    <form ref=${form} onSubmit=${submit}>
+      <div class="script-text">
+        <h2 class="mono script-name">${script.name}</h2>
+        <p class="muted">${script.description || "No description"}</p>
+      </div>
+      ${script.parameters?.map((name) => html`<label key=${name}>${name}<input name=${name} /></label>`)}
+      <${Button} look="primary" icon="play" label=${`Run ${script.name}`} onPress=${run}>Run<//>
+    </form>
+  </li>`;
+}

@@ -1,0 +1,74 @@
+/**
+ * Client-side routing over the History API; plain links are enough to navigate.
+ * Runs on: the page.
+ */
+import { computed, signal } from "@preact/signals";
+
+const here = () => new URL(window.location.href);
+
+/** The address now shown. */
+export const url = signal(here());
+export const path = computed(() => url.value.pathname);
+
+/**
+ * Goes to an address of this dashboard.
+ * @param {string} to a path, with a query if wanted
+ * @param {{replace?: boolean}} [options] `replace` leaves no entry for the back button
+ */
+export function navigate(to, { replace = false } = {}) {
+  if (replace) history.replaceState(null, "", to);
+  else history.pushState(null, "", to);
+  url.value = here();
+}
+
+/**
+ * Matches a path against a pattern such as `/history/:id`.
+ * @param {string} pattern
+ * @param {string} pathname
+ * @returns {Record<string, string> | null} the named parts, or null when it does not match
+ */
+export function match(pattern, pathname) {
+  const wanted = pattern.split("/");
+  const given = pathname.replace(/(.)\/$/, "$1").split("/");
+  if (wanted.length !== given.length) return null;
+  /** @type {Record<string, string>} */
+  const params = {};
+  for (const [i, part] of wanted.entries()) {
+    if (part.startsWith(":") && given[i]) params[part.slice(1)] = given[i];
+    else if (part !== given[i]) return null;
+  }
+  return params;
+}
+
+/** @param {MouseEvent} event */
+function isPlainClick(event) {
+  const modified = event.metaKey || event.ctrlKey || event.shiftKey || event.altKey;
+  return event.button === 0 && !modified && !event.defaultPrevented;
+}
+
+/** @param {MouseEvent} event */
+function followLink(event) {
+  const link = event.target instanceof Element ? event.target.closest("a") : null;
+  if (!link || !isPlainClick(event)) return;
+  const elsewhere = link.origin !== location.origin || link.pathname.startsWith("/api/");
+  if (elsewhere || link.target || link.hasAttribute("download")) return;
+  if (link.hash && link.pathname === location.pathname) return;
+  event.preventDefault();
+  navigate(link.pathname + link.search);
+}
+
+const followHistory = () => {
+  url.value = here();
+};
+
+/** Starts to follow links and the back button. */
+export function connect() {
+  document.addEventListener("click", followLink);
+  window.addEventListener("popstate", followHistory);
+}
+
+/** Stops what `connect` started. */
+export function disconnect() {
+  document.removeEventListener("click", followLink);
+  window.removeEventListener("popstate", followHistory);
+}

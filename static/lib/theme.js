@@ -1,0 +1,46 @@
+/**
+ * Light, dark or as the system says; the choice is kept in this browser.
+ * Runs on: the page.
+ */
+import { signal } from "@preact/signals";
+
+/** @typedef {"system" | "light" | "dark"} Theme */
+
+const KEY = "toru.theme";
+/** @type {Theme[]} */
+const ORDER = ["system", "light", "dark"];
+
+/** @returns {Theme} */
+function stored() {
+  const value = localStorage.getItem(KEY);
+  return ORDER.find((theme) => theme === value) ?? "system";
+}
+
+export const theme = signal(stored());
+
+/** @param {Theme} next */
+export function setTheme(next) {
+  localStorage.setItem(KEY, next);
+  document.documentElement.dataset.theme = next;
+  theme.value = next;
+}
+
+/** Moves on to the next of system, light, dark. */
+export function cycleTheme() {
+  setTheme(ORDER[(ORDER.indexOf(theme.value) + 1) % ORDER.length]);
+}
+
+/**
+ * Calls back whenever colours may have changed.
+ * @param {() => void} callback
+ * @returns {() => void} stops it
+ */
+export function onColoursChange(callback) {
+  const system = matchMedia("(prefers-color-scheme: dark)");
+  system.addEventListener("change", callback);
+  const stop = theme.subscribe(callback);
+  return () => {
+    system.removeEventListener("change", callback);
+    stop();
+  };
+}

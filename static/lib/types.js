@@ -1,0 +1,94 @@
+/**
+ * The shapes the hub sends, as types only.
+ * Runs on: nothing; read by the type checker.
+ */
+
+/** @typedef {"admin" | "client"} Role */
+
+/**
+ * @typedef {object} User
+ * @property {number | null} id null for the administrator
+ * @property {string} username
+ * @property {string} display_name
+ * @property {Role} role
+ */
+
+/** @typedef {"queued" | "running" | "finished" | "failed" | "cancelled" | "interrupted"} TaskState */
+
+/**
+ * One run. Events carry only part of it, so everything but the id may be missing.
+ * @typedef {object} Task
+ * @property {string} id
+ * @property {string} [script_name]
+ * @property {TaskState} [state]
+ * @property {string | null} [username]
+ * @property {string | null} [created_at]
+ * @property {string | null} [started_at]
+ * @property {string | null} [finished_at]
+ * @property {number | null} [exit_code] negative: the signal that ended it
+ * @property {string | null} [cancel_requested_at]
+ * @property {number | null} [output_size] bytes
+ * @property {number | null} [duration_s]
+ * @property {number | null} [cpu_s]
+ * @property {number | null} [max_rss_bytes]
+ * @property {string | null} [trigger]
+ * @property {string | null} [detail] a sentence where the state alone does not explain the end
+ * @property {Record<string, string>} [args]
+ */
+
+/**
+ * @typedef {object} Disk
+ * @property {string} name
+ * @property {string} mount_point
+ * @property {number} total_space bytes
+ * @property {number} available_space bytes
+ * @property {number} used_space bytes
+ * @property {number} usage_percent
+ */
+
+/**
+ * @typedef {object} Resources
+ * @property {number} cpu_percent
+ * @property {{name: string, usage: number}[]} cpu_cores
+ * @property {number} memory_percent
+ * @property {number} memory_used bytes
+ * @property {number} memory_total bytes
+ * @property {number} swap_used bytes
+ * @property {number} swap_total bytes
+ * @property {number} uptime_seconds
+ * @property {Disk[]} disks
+ * @property {string} [system_name]
+ * @property {string} [os_version]
+ * @property {string} [host_name]
+ */
+
+/**
+ * @typedef {object} QuickAction
+ * @property {number} id
+ * @property {string} name
+ * @property {string} script_path
+ * @property {string | null} [icon]
+ * @property {number} display_order
+ */
+
+/**
+ * @typedef {object} Script
+ * @property {string} name
+ * @property {string | null} [description]
+ * @property {string[]} [parameters] names of what may be given to it
+ */
+
+/**
+ * A message from the hub over the WebSocket.
+ * @typedef {object} HubMessage
+ * @property {string} type
+ * @property {string} [task_id]
+ * @property {any} [data]
+ * @property {number} [offset] bytes; where the next chunk begins
+ * @property {number | null} [code]
+ * @property {number} [from] bytes
+ * @property {number} [to] bytes
+ * @property {string} [topic]
+ */
+
+export {};
