@@ -102,9 +102,15 @@ def _parameter(text: str) -> Parameter | None:
     default = match["default"]
     if default is not None and default[:1] in ("'", '"') and default[-1:] == default[:1]:
         default = default[1:-1]
+    if default is not None:
+        default = _without_controls(default)
     return Parameter(match["name"], default, _shortened(match["text"] or ""))
 
 
+def _without_controls(text: str) -> str:
+    return "".join(" " if unicodedata.category(char)[0] == "C" else char for char in text)
+
+
 def _shortened(text: str) -> str:
-    shown = "".join(" " if unicodedata.category(char)[0] == "C" else char for char in text).strip()
+    shown = _without_controls(text).strip()
     return shown if len(shown) <= MAX_TEXT else shown[: MAX_TEXT - 1] + "…"

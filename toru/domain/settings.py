@@ -98,6 +98,10 @@ def _one_of(*choices: str) -> Callable[[str], str]:
 def _folder(text: str) -> str:
     if not text or len(text) > 4096 or not text.isprintable():
         raise ValueError("a path of 1 to 4,096 printable characters")
+    try:
+        Path(text).expanduser()
+    except RuntimeError:
+        raise ValueError("a path; it names the home folder of an unknown user") from None
     return text
 
 
@@ -229,12 +233,5 @@ def typed(table: Mapping[str, Setting], values: Mapping[str, str]) -> SettingsIn
 
 
 def folder_path(value: str, start_folder: Path) -> Path:
-    """Return the absolute path that a setting names.
-
-    Raises:
-        BadRequest: it names the home folder of a user who does not exist.
-    """
-    try:
-        return start_folder / Path(value).expanduser()
-    except RuntimeError:
-        raise BadRequest("The path names the home folder of a user who does not exist.") from None
+    """Return the absolute path that a setting names."""
+    return start_folder / Path(value).expanduser()

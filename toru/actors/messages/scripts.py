@@ -17,12 +17,14 @@ class Script(msgspec.Struct, frozen=True):
     Attributes:
         name: the plain file name.
         description: the text of its ``# Description:`` header, else its first comment.
-        parameters: the parameters that its header declares.
+        parameters: names of the parameters that its header declares.
+        parameter_details: the same parameters with their defaults and texts.
     """
 
     name: str
-    description: str
-    parameters: tuple[Parameter, ...]
+    description: str = ""
+    parameters: tuple[str, ...] = ()
+    parameter_details: tuple[Parameter, ...] = ()
 
 
 class ResolvedScript(msgspec.Struct, frozen=True):

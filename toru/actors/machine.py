@@ -1,0 +1,144 @@
+"""The figures of this machine, read with psutil.
+
+Runs on: the thread of the Monitor; every function here may block.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from toru import clock
+from toru.actors.messages.monitor import Core, Disk, NetworkInterface, Resources
+
+SHORTEST_CPU_WINDOW_S = 0.1
+"""Over less time the kernel's clock ticks say nothing."""
+
+LONGEST_CPU_WINDOW_S = 10.0
+"""An average over more time would not be the usage of now."""
+
+_READ_ONLY_IMAGES = {"squashfs", "iso9660", "udf", "erofs", "cramfs"}
+
+
+class Machine:
+    """Takes samples; remembers the processor times of the one before.
+
+    ``cpu`` figures are the usage since that sample, or over a tenth of a second when it is too
+    old or too young to say anything.
+    """
+
+    def __init__(self) -> None:
+        self._identity = _identity()
+        self._cpu_at = clock.monotonic()
+        psutil.cpu_percent(percpu=True)
+
+    def sample(self) -> Resources:
+        """Take a sample; may take a tenth of a second."""
+        cores = self._cores()
+        memory = psutil.virtual_memory()
+        swap = psutil.swap_memory()
+        return Resources(
+            cpu_percent=round(sum(core.usage for core in cores) / max(len(cores), 1), 1),
+            cpu_cores=cores,
+            memory_percent=memory.percent,
+            memory_used=memory.total - memory.available,
+            memory_total=memory.total,
+            swap_used=swap.used,
+            swap_total=swap.total,
+            uptime_seconds=_uptime_s(),
+            disks=disks(),
+            network=_network(),
+            process_count=len(psutil.pids()),
+            load_average=os.getloadavg(),
+            sampled_at=clock.utc_now(),
+            **self._identity,
+        )
+
+    def _cores(self) -> list[Core]:
+        age_s = clock.monotonic() - self._cpu_at
+        if age_s > LONGEST_CPU_WINDOW_S:
+            psutil.cpu_percent(percpu=True)
+            age_s = 0.0
+        if age_s < SHORTEST_CPU_WINDOW_S:
+            time.sleep(SHORTEST_CPU_WINDOW_S - age_s)
+        shares = psutil.cpu_percent(percpu=True)
+        self._cpu_at = clock.monotonic()
+        return [Core(f"cpu{number}", share) for number, share in enumerate(shares)]
+
+
+def disks() -> list[Disk]:
+    """Return the mounted file systems that hold data, each device once, the root first."""
+    mounts: dict[str, str] = {}
+    for partition in psutil.disk_partitions(all=False):
+        place = partition.mountpoint
+        if partition.fstype in _READ_ONLY_IMAGES or not _is_folder(place):
+            continue
+        known = mounts.get(partition.device)
+        if known is None or len(place) < len(known):
+            mounts[partition.device] = place
+    if "/" not in mounts.values():
+        mounts = {_root_device(): "/", **mounts}
+    found = [_disk(device, place) for device, place in mounts.items()]
+    return sorted((disk for disk in found if disk is not None), key=lambda disk: disk.mount_point)
+
+
+def _is_folder(path: str) -> bool:
+    """Return whether a mount point is a folder; containers mount single files too."""
+    try:
+        return Path(path).is_dir()
+    except OSError:
+        return False
+
+
+def _root_device() -> str:
+    """Return the name of what is mounted at ``/`` when that is no device, as in a container."""
+    every = psutil.disk_partitions(all=True)
+    return next((each.device or each.fstype for each in every if each.mountpoint == "/"), "root")
+
+
+def _disk(device: str, mount_point: str) -> Disk | None:
+    try:
+        usage = psutil.disk_usage(mount_point)
+    except OSError:
+        return None  # unmounted meanwhile, or not for this user
+    return Disk(
+        name=device,
+        mount_point=mount_point,
+        total_space=usage.total,
+        available_space=usage.free,
+        used_space=usage.used,
+        usage_percent=usage.percent,
+    )
+
+
+def _network() -> list[NetworkInterface]:
+    counters = psutil.net_io_counters(pernic=True, nowrap=False)
+    return [
+        NetworkInterface(name, count.bytes_recv, count.bytes_sent)
+        for name, count in sorted(counters.items())
+    ]
+
+
+def _uptime_s() -> int:
+    if hasattr(time, "CLOCK_BOOTTIME"):
+        return int(time.clock_gettime(time.CLOCK_BOOTTIME))
+    return max(0, int(time.time() - psutil.boot_time()))
+
+
+def _identity() -> dict[str, Any]:
+    try:
+        release = platform.freedesktop_os_release()
+    except OSError:
+        release = {}
+    return {
+        "system_name": release.get("NAME") or platform.system(),
+        "os_version": release.get("VERSION_ID") or platform.version(),
+        "kernel_version": platform.release(),
+        "host_name": socket.gethostname(),
+    }
