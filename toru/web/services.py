@@ -20,6 +20,7 @@ class Services:
 
     Attributes:
         open_client: makes the actor of a WebSocket connection and returns its address.
+        close_client: ends the actor of a WebSocket connection that is gone.
         started_at: when the hub started, RFC 3339 UTC.
     """
 
@@ -36,3 +37,4 @@ class Services:
     runner: Address
     started_at: str
     open_client: Callable[[Any, Session], Address]
+    close_client: Callable[[Address], None]

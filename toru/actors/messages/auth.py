@@ -131,7 +131,22 @@ class PasswordVerdict(msgspec.Struct, frozen=True):
 
 
 class VerifyPassword(Message[PasswordVerdict], frozen=True):
-    """Check a password against a hash."""
+    """Check a password against a hash; None is nobody's: it takes as long and never matches."""
 
     password: str
-    password_hash: str
+    password_hash: str | None
+
+
+# What Auth tells itself
+
+
+class EndExpired(Message[None], frozen=True):
+    """End the sessions whose time is over."""
+
+
+class Purge(Message[None], frozen=True):
+    """Remove expired sessions and old login attempts from the database."""
+
+
+class RetryDeletes(Message[None], frozen=True):
+    """Try again to remove ended sessions that the database could not remove."""

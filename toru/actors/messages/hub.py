@@ -9,6 +9,7 @@ from typing import Literal
 
 import msgspec
 
+from toru.actors.messages.auth import Session
 from toru.actors.runtime import Message
 
 Topic = Literal["resources", "tasks", "plugins", "actors"]
@@ -37,10 +38,10 @@ class SessionsEnded(Message[None], frozen=True):
 
 
 class Join(Message[None], frozen=True):
-    """A client is there: its actor's name, and the session it came with."""
+    """A client is there: the name of its actor, and the session that it came with."""
 
     name: str
-    session_id: str
+    session: Session
 
 
 class Leave(Message[None], frozen=True):

@@ -283,6 +283,16 @@ class ListRuns(Message[list[Run]], frozen=True):
     with_output: bool = True
 
 
+class ListRunsToRetire(Message[list[str]], frozen=True):
+    """Ids of ended runs that finished before ``before`` or are not among the newest ``keep``.
+
+    A None leaves that rule out.
+    """
+
+    before: str | None
+    keep: int | None
+
+
 class ListOpenRuns(Message[list[Run]], frozen=True):
     """Runs that are queued or running, the oldest first."""
 

@@ -8,15 +8,20 @@ from __future__ import annotations
 import msgspec
 
 from toru.actors.messages.auth import Session
+from toru.actors.messages.runner import RunStatus
 from toru.actors.messages.storage import Run, RunState
 from toru.actors.runtime import Message
 
 
 class TaskStarted(msgspec.Struct, frozen=True):
-    """A run was accepted and its row is durable."""
+    """A run was accepted and its row is durable.
+
+    Attributes:
+        waiting: it waits for a free slot.
+    """
 
     task_id: str
-    state: RunState
+    waiting: bool
 
 
 class StartTask(Message[TaskStarted], frozen=True):
@@ -27,14 +32,12 @@ class StartTask(Message[TaskStarted], frozen=True):
         session: who asks.
         args: arguments by parameter name.
         trigger: ``websocket``, ``quick_action`` or ``api``.
-        viewer: the name of the client that is attached from the first byte; None for nobody.
     """
 
     script: str
     session: Session
     args: dict[str, str] = msgspec.field(default_factory=dict)
     trigger: str = "api"
-    viewer: str | None = None
 
 
 class CancelTask(Message[RunState], frozen=True):
@@ -95,3 +98,143 @@ class ReadOutput(Message[Output], frozen=True):
     session: Session
     offset: int = 0
     limit_bytes: int = 262_144
+
+
+# Between the task manager, a run's actor and its viewers
+
+
+class TaskPlan(msgspec.Struct, frozen=True):
+    """All that a run's actor is made of.
+
+    Attributes:
+        run: the row as it was when the actor was first made.
+        argv: what to execute; empty for a run that is not to be started (any more).
+        cwd: the working directory.
+        env: the whole environment.
+        output_limit_bytes: how much output is kept.
+        cancel_grace_s: seconds between TERM and KILL.
+        leftovers: ``end`` or ``leave`` what outlives the script.
+        time_limit_s: seconds it may run; None is no limit.
+    """
+
+    run: Run
+    argv: tuple[str, ...] = ()
+    cwd: str = "/"
+    env: dict[str, str] = msgspec.field(default_factory=dict)
+    output_limit_bytes: int = 67_108_864
+    cancel_grace_s: float = 5.0
+    leftovers: str = "end"
+    time_limit_s: float | None = None
+
+
+class Admit(Message[None], frozen=True):
+    """There is a free slot: start the process."""
+
+
+class Cancel(Message[RunState], frozen=True):
+    """End the run; the answer is the state it is in then. Conflict when it has ended."""
+
+
+class Recheck(Message[None], frozen=True):
+    """The runner is there (again); ``status`` is what it knows of this run, if anything."""
+
+    status: RunStatus | None
+
+
+class Describe(Message[Run], frozen=True):
+    """The row as it is now."""
+
+
+class View(Message[None], frozen=True):
+    """Tell this client of the run's growth and its end from now on."""
+
+    client: str
+
+
+class Unview(Message[None], frozen=True):
+    """This client does not look any more."""
+
+    client: str
+
+
+class Frames(msgspec.Struct, frozen=True):
+    """Encoded WebSocket frames for a stretch of output."""
+
+    frames: tuple[bytes, ...]
+    next_offset: int
+
+
+class ReadFrames(Message[Frames], frozen=True):
+    """The frames from ``offset`` on; none when there is nothing new."""
+
+    offset: int
+
+
+class ReadStretch(Message[Output], frozen=True):
+    """Raw output from ``offset`` on, at most ``limit_bytes``."""
+
+    offset: int
+    limit_bytes: int
+
+
+class RetryRecord(Message[None], frozen=True):
+    """Try again to write down the end."""
+
+
+class RetryCancel(Message[None], frozen=True):
+    """Ask the runner again for the end."""
+
+
+class LingerOver(Message[None], frozen=True):
+    """The run has ended and nobody has looked for a while."""
+
+
+# Told upward
+
+
+class TaskEnded(Message[None], frozen=True):
+    """The run has ended; its slot is free. For the task manager."""
+
+    task_id: str
+
+
+class TaskIdle(Message[None], frozen=True):
+    """The run has ended and nobody looks; its actor may go. For the task manager."""
+
+    task_id: str
+
+
+class TaskGrew(Message[None], frozen=True):
+    """For a viewer: there are ``size`` bytes; ``end`` are the last frames once it has ended."""
+
+    task_id: str
+    started: bool
+    size: int
+    end: tuple[bytes, ...] | None = None
+
+
+class TaskNotice(Message[None], frozen=True):
+    """For a viewer: a frame about the run that is not output."""
+
+    task_id: str
+    frame: bytes
+
+
+class TaskReplaced(Message[None], frozen=True):
+    """The run's actor was replaced; viewers say again that they look."""
+
+    task_id: str
+
+
+# For the task manager
+
+
+class Housekeeping(Message[None], frozen=True):
+    """Remove the runs that are older, or more, than the settings keep."""
+
+
+class AttachTask(Message[None], frozen=True):
+    """Make sure that the run's actor is there and that the session may see it. NotFound."""
+
+    task_id: str
+    session: Session

@@ -95,6 +95,10 @@ class Children:
     def __contains__(self, name: str) -> bool:
         return name in self._children
 
+    def names(self) -> list[str]:
+        """Return the names of the children in the order of their start."""
+        return list(self._children)
+
     def start(self, spec: ChildSpec) -> Address:
         """Start a child and return its address at once; its mailbox takes messages from now on.
 

@@ -1,0 +1,138 @@
+"""What RunnerLink is told and asked, and what it tells those whose runs it follows.
+
+Runs on: any thread; frozen values only. The wire itself is described in ``docs/runner.md``.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from toru.actors.runtime import Message
+
+
+class Spawned(msgspec.Struct, frozen=True):
+    """The process is there."""
+
+    id: str
+    pid: int
+    started_at: str
+
+
+class ExitReport(msgspec.Struct, frozen=True):
+    """How a run ended, with ``wait4``'s figures.
+
+    Attributes:
+        code: the exit code; negative is the signal; None when nobody knows.
+        size: bytes of output in all.
+        leftovers: processes that outlived their leader.
+    """
+
+    id: str
+    code: int | None
+    started_at: str
+    finished_at: str
+    size: int = 0
+    reason: str = "exit"
+    cancelled: bool = False
+    cpu_user_s: float = 0.0
+    cpu_system_s: float = 0.0
+    max_rss_bytes: int = 0
+    leftovers: list[Leftover] = msgspec.field(default_factory=list)
+
+
+class Leftover(msgspec.Struct, frozen=True):
+    """A process that outlived the leader of its run."""
+
+    pid: int
+    name: str
+    ended: bool
+
+
+class RunStatus(msgspec.Struct, frozen=True):
+    """What the runner knows of one run; ``exit`` is None while it goes on."""
+
+    id: str
+    pid: int
+    started_at: str
+    size: int
+    exit: ExitReport | None = None
+
+
+# For RunnerLink
+
+
+class SpawnRun(Message[Spawned], frozen=True):
+    """Start a process under the runner. `SpawnRefused`, Unavailable.
+
+    Attributes:
+        id: unique for ever; the same id again gives the same process.
+        owner: the name of the actor that is told of its progress and its end.
+        directory: where its output goes; None relays the output instead.
+        hub_gone_s: seconds without a hub after which the runner ends it; None never.
+        leftovers: ``end`` or ``leave`` what outlives the leader.
+        time_limit_s: seconds it may run; None is no limit.
+    """
+
+    id: str
+    owner: str
+    argv: tuple[str, ...]
+    cwd: str
+    env: dict[str, str]
+    directory: str | None
+    output_limit_bytes: int
+    hub_gone_s: float | None = None
+    leftovers: str = "end"
+    time_limit_s: float | None = None
+
+
+class FollowRun(Message[RunStatus | None], frozen=True):
+    """Tell ``owner`` of this run from now on; the answer is what is known of it. Unavailable."""
+
+    id: str
+    owner: str
+
+
+class CancelRun(Message[None], frozen=True):
+    """TERM to the whole tree, KILL after ``grace_s`` seconds."""
+
+    id: str
+    grace_s: float
+
+
+class ForgetRun(Message[None], frozen=True):
+    """The end of the run is recorded durably; the runner may drop it."""
+
+    id: str
+
+
+class StopRunner(Message[None], frozen=True):
+    """End all runs and the runner itself."""
+
+
+# From RunnerLink
+
+
+class RunProgress(Message[None], frozen=True):
+    """The run has written ``size`` bytes so far."""
+
+    id: str
+    size: int
+
+
+class RunStage(Message[None], frozen=True):
+    """A cancel has come to this stage: ``term`` or ``kill``."""
+
+    id: str
+    stage: str
+
+
+class RunExited(Message[None], frozen=True):
+    """The run has ended."""
+
+    report: ExitReport
+
+
+class RunnerConnected(Message[None], frozen=True):
+    """The runner is there (again) and knows these runs."""
+
+    runs: tuple[RunStatus, ...]
