@@ -109,7 +109,9 @@ class QuickActions(LoopActor):
             _checked_order(message.display_order),
         )
         async with self._changing:
-            self._find(message.id)
+            known = self._find(message.id)
+            if update == UpdateQuickAction(message.id):
+                return known
             if message.script_path is not None:
                 await self._scripts.ask(ResolveScript(message.script_path))
             return self._keep(await self._db_writer.ask(update, deadline_s=COMMIT_DEADLINE_S))
