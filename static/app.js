@@ -4,7 +4,7 @@
  */
 import { effect } from "@preact/signals";
 import { render } from "preact";
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { Shell } from "./components/shell.js";
 import { Failure, Loading } from "./components/states.js";
 import { Toasts } from "./components/toasts.js";
@@ -38,8 +38,11 @@ function routeFor(pathname) {
 
 function Page() {
   const { title, view: View, params } = routeFor(router.path.value);
+  const shown = useRef("");
   useEffect(() => {
     document.title = `${title} · Toru`;
+    if (shown.current) document.getElementById("content")?.focus();
+    shown.current = title;
   }, [title]);
   return html`<${Shell}><${View} key=${title} params=${params} /><//>`;
 }

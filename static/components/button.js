@@ -16,7 +16,7 @@ import { Icon } from "./icon.js";
  * @property {() => unknown} onPress may return a promise: the button is busy until it settles,
  *   and a failure is shown
  * @property {IconName} [icon]
- * @property {"primary" | "danger" | "plain" | "quiet"} [look]
+ * @property {"primary" | "soft" | "danger" | "plain" | "quiet"} [look]
  * @property {boolean} [disabled]
  * @property {boolean} [pressed] makes it a toggle
  * @property {string} [label] the name of a button that shows only an icon

@@ -5,27 +5,31 @@
 import { html } from "../lib/html.js";
 import { useNow } from "./time.js";
 
-/** @import { TaskStore } from "../lib/task-store.js" */
+/** @import { CancelStage, TaskStore } from "../lib/task-store.js" */
 
-/** A run told to stop gets this long before it is ended by force. */
-const GRACE_S = 5;
+/** @type {{stage: CancelStage, words: string}[]} */
+const STAGES = [
+  { stage: "requested", words: "Requested" },
+  { stage: "term", words: "Told to stop (TERM)" },
+  { stage: "kill", words: "Ended by force (KILL)" },
+];
 
-/** @param {{askedAt: number}} props */
-function Stages({ askedAt }) {
-  const seconds = (useNow(250) - askedAt) / 1000;
-  const forced = seconds >= GRACE_S;
-  const left = Math.max(1, Math.ceil(GRACE_S - seconds));
-  return html`<ol class="stages" aria-label="Cancelling">
-    <li data-done>Requested</li>
-    <li data-done=${forced} data-now=${!forced}>Told to stop (TERM)${!forced && ` · ${left} s left`}</li>
-    <li data-now=${forced}>Ended by force (KILL)</li>
-    <li>Cancelled</li>
-  </ol>`;
+/** @param {{since: number}} props */
+function Waited({ since }) {
+  const seconds = Math.max(0, Math.floor((useNow(500) - since) / 1000));
+  return html`<span class="numeric">${` · ${seconds} s`}</span>`;
 }
 
 /** @param {{store: TaskStore}} props */
 export function CancelState({ store }) {
-  const askedAt = store.cancelAskedAt.value;
-  if (!askedAt || !store.active.value) return null;
-  return html`<div role="status"><${Stages} askedAt=${askedAt} /></div>`;
+  const now = STAGES.findIndex(({ stage }) => stage === store.cancelStage.value);
+  if (now < 0 || !store.active.value) return null;
+  return html`<ol class="stages" aria-label="Cancelling" aria-live="polite">
+    ${STAGES.map(
+      ({ stage, words }, i) => html`<li key=${stage} data-done=${i < now} data-now=${i === now}>
+        ${words}${i === now && html`<${Waited} since=${store.cancelSince.value} />`}
+      </li>`,
+    )}
+    <li>Cancelled</li>
+  </ol>`;
 }

@@ -26,13 +26,16 @@ function Tools({ view, task }) {
   const following = view.following.value;
   const raw = `/api/tasks/${encodeURIComponent(task.id)}/output?format=raw`;
   return html`<div class="terminal-tools" role="toolbar" aria-label="Output">
-    <${Button}
-      look="quiet"
-      icon=${following ? "pause" : "follow"}
-      onPress=${() => view.follow(!following)}
-    >
-      ${following ? "Pause" : "Follow"}
-    <//>
+    ${
+      (!following || !view.ended.value) &&
+      html`<${Button}
+        look="quiet"
+        icon=${following ? "pause" : "follow"}
+        onPress=${() => view.follow(!following)}
+      >
+        ${following ? "Pause" : "Follow"}
+      <//>`
+    }
     <${Button} look="quiet" icon="copy" onPress=${() => copyOutput(view)}>Copy<//>
     <a class="button quiet" href=${raw} download=${`${task.script_name}-${task.id}.log`}>
       <${Icon} name="download" /><span>Download</span>
@@ -44,7 +47,7 @@ function Tools({ view, task }) {
 function Hints({ view, task }) {
   const silent = view.ended.value && !task.output_size;
   return html`<div class="terminal-hints">
-    ${view.error.value && html`<p role="alert">${view.error.value}</p>`}
+    ${!view.ended.value && view.error.value && html`<p role="alert">${view.error.value}</p>`}
     ${!view.following.value && html`<p>Paused. New output waits until you follow again.</p>`}
     ${silent && html`<p>This run wrote nothing.</p>`}
     ${view.sawErrors.value && html`<p><em class="stderr">Red and slanted</em> is what the script wrote as errors (stderr).</p>`}

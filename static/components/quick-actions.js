@@ -9,6 +9,7 @@ import { html } from "../lib/html.js";
 import { isAdmin } from "../lib/session.js";
 import { isActive } from "../lib/task-store.js";
 import { showToast } from "../lib/toasts.js";
+import { Button } from "./button.js";
 import { ActionIcon } from "./icon.js";
 import { Empty } from "./states.js";
 import { Ago, Duration } from "./time.js";
@@ -42,6 +43,7 @@ function ActionButton({ action, last, onShow }) {
       setBusy(false);
     }
   };
+  const label = `${last && isActive(last) ? "Watch" : "Output of"} ${action.name}`;
   return html`<li class="action card">
     <button type="button" class="action-press" disabled=${busy} onClick=${execute}>
       <span class="action-icon"><${ActionIcon} name=${action.icon} /></span>
@@ -50,9 +52,9 @@ function ActionButton({ action, last, onShow }) {
     </button>
     ${
       last &&
-      html`<button type="button" class="button quiet action-last" onClick=${() => onShow(last.id)}>
-      ${isActive(last) ? "Watch" : "Output"}<span class="visually-hidden"> of ${action.name}</span>
-    </button>`
+      html`<div class="action-last">
+        <${Button} look="quiet" icon="scripts" label=${label} onPress=${() => onShow(last.id)} />
+      </div>`
     }
   </li>`;
 }

@@ -12,6 +12,8 @@ import { Failure } from "./states.js";
 
 /** @import { Disk, Resources } from "../lib/types.js" */
 
+const NEARLY_FULL = 85;
+
 /**
  * The disk that the card shows: the one that holds the system, else the largest.
  * @param {Disk[]} disks
@@ -28,11 +30,12 @@ const counted = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
 /** @param {Disk[]} disks @param {Disk | undefined} main */
 function storageDetail(disks, main) {
   if (!main) return "No disk is known";
-  const fullest = Math.max(...disks.map((disk) => disk.usage_percent));
-  const others = disks.length - 1;
   const free = `${formatBytes(main.available_space)} free of ${formatBytes(main.total_space)}`;
-  if (others === 0) return free;
-  return `${free} · ${counted(others, "more disk")}, fullest ${formatPercent(fullest)}`;
+  const others = disks.filter((disk) => disk !== main);
+  const fullest = others.toSorted((a, b) => b.usage_percent - a.usage_percent)[0];
+  if (!fullest) return free;
+  if (fullest.usage_percent < NEARLY_FULL) return `${free} · ${others.length} more`;
+  return `${free} · ${fullest.mount_point} ${formatPercent(fullest.usage_percent)}`;
 }
 
 /** @param {Resources} now */

@@ -9,7 +9,7 @@ import { formatBytes } from "../lib/format.js";
 import { html } from "../lib/html.js";
 import { socket } from "../lib/hub.js";
 import { startRun } from "../lib/start-run.js";
-import { TaskStore } from "../lib/task-store.js";
+import { isActive, TaskStore } from "../lib/task-store.js";
 import { Button } from "./button.js";
 import { CancelState } from "./cancel-state.js";
 import { OutputTerminal } from "./output-terminal.js";
@@ -37,7 +37,7 @@ function Facts({ task }) {
   const args = Object.entries(task.args ?? {});
   return html`<dl class="facts">
     <${Fact} name="Started"><${Moment} at=${task.started_at ?? task.created_at} /><//>
-    <${Fact} name="Took"><${Duration} task=${task} /><//>
+    <${Fact} name=${isActive(task) ? "Running for" : "Took"}><${Duration} task=${task} /><//>
     <${Fact} name="Exit code">${exitOf(task)}<//>
     <${Fact} name="By">${task.username}<//>
     <${Fact} name="Output">${task.output_size ? formatBytes(task.output_size) : null}<//>
@@ -51,6 +51,7 @@ function Facts({ task }) {
  * @typedef {object} RunPanelProps
  * @property {string} taskId
  * @property {(taskId: string) => void} onRunAgain
+ * @property {"h1" | "h2"} [heading] the level of the title on its page
  * @property {(task: Task) => Promise<void>} [onDelete] without it there is no such button
  */
 
@@ -63,7 +64,7 @@ function Actions({ store, task, onRunAgain, onDelete }) {
       await onDelete?.(task);
   };
   if (store.active.value) {
-    const asked = store.cancelAskedAt.value > 0;
+    const asked = store.cancelStage.value !== "";
     return html`<${Button} look="danger" icon="stop" disabled=${asked} onPress=${() => store.cancel()}>
       ${asked ? "Cancelling…" : "Cancel"}
     <//>`;
@@ -74,6 +75,7 @@ function Actions({ store, task, onRunAgain, onDelete }) {
 
 /** @param {RunPanelProps} props */
 export function RunPanel(props) {
+  const Heading = props.heading ?? "h2";
   const store = useConnected(() => new TaskStore(socket, props.taskId), [props.taskId]);
   const task = store.task.value;
   if (!task && store.missing.value) {
@@ -87,7 +89,7 @@ export function RunPanel(props) {
   if (!task) return html`<${Loading} what="the run" />`;
   return html`<div class="run">
     <header class="run-head">
-      <h2 class="mono">${task.script_name}</h2>
+      <${Heading} class="mono">${task.script_name}<//>
       <${StateBadge} state=${task.state} />
       <div class="run-actions"><${Actions} ...${props} store=${store} task=${task} /></div>
     </header>

@@ -9,7 +9,7 @@ import { socket } from "../lib/hub.js";
 import { startRun } from "../lib/start-run.js";
 import { Button } from "./button.js";
 
-/** @import { Script } from "../lib/types.js" */
+/** @import { Script, ScriptParameter } from "../lib/types.js" */
 
 /**
  * What was filled in; an empty field is not given at all, so that the script's default holds.
@@ -23,6 +23,14 @@ function argsOf(form) {
   );
 }
 
+/** @param {ScriptParameter} props */
+function Parameter({ name, description, default: preset }) {
+  return html`<label>
+    <span><code class="mono">${name}</code>${description && ` – ${description}`}</span>
+    <input name=${name} placeholder=${preset ?? ""} />
+  </label>`;
+}
+
 /** @param {{script: Script, onStarted: (taskId: string) => void}} props */
 export function ScriptCard({ script, onStarted }) {
   const form = useRef(/** @type {HTMLFormElement | null} */ (null));
@@ -34,8 +42,8 @@ export function ScriptCard({ script, onStarted }) {
         <h2 class="mono script-name">${script.name}</h2>
         <p class="muted">${script.description || "No description"}</p>
       </div>
-      ${script.parameters?.map((name) => html`<label key=${name}>${name}<input name=${name} /></label>`)}
-      <${Button} look="primary" icon="play" label=${`Run ${script.name}`} onPress=${run}>Run<//>
+      ${script.parameter_details?.map((parameter) => html`<${Parameter} key=${parameter.name} ...${parameter} />`)}
+      <${Button} look="soft" icon="play" label=${`Run ${script.name}`} onPress=${run}>Run<//>
     </form>
   </li>`;
 }

@@ -67,7 +67,7 @@ function Person() {
   return html`<div class="person">
     <span class="person-name">
       <strong>${person?.display_name || person?.username}</strong>
-      <span class="muted">${isAdmin.value ? "Administrator" : "Client"}</span>
+      <span class="muted">${person?.username}${isAdmin.value && ", administrator"}</span>
     </span>
     <${Button} look="quiet" icon="logout" label="Log out" onPress=${leave} />
   </div>`;

@@ -6,6 +6,7 @@ import { html } from "../lib/html.js";
 
 const WIDTH = 120;
 const HEIGHT = 32;
+const CAPACITY = 60;
 
 /**
  * @param {number[]} values 0 to 100, oldest first
@@ -24,7 +25,7 @@ export function points(values, capacity) {
 
 /** @param {{values: number[]}} props */
 export function Sparkline({ values }) {
-  const line = points(values, 90);
+  const line = points(values, CAPACITY);
   const left = line.split(",")[0];
   return html`<svg
     class="sparkline"
@@ -32,6 +33,7 @@ export function Sparkline({ values }) {
     preserveAspectRatio="none"
     aria-hidden="true"
   >
+    <line x1="0" x2=${WIDTH} y1=${HEIGHT - 0.5} y2=${HEIGHT - 0.5} />
     ${
       values.length > 1 &&
       html`<polygon points=${`${left},${HEIGHT} ${line} ${WIDTH},${HEIGHT}`} />

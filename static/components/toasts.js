@@ -2,6 +2,7 @@
  * Draws the short messages.
  * Runs on: the page.
  */
+import { useEffect, useRef } from "preact/hooks";
 import { html } from "../lib/html.js";
 import { dismissToast, toasts } from "../lib/toasts.js";
 import { Icon } from "./icon.js";
@@ -26,8 +27,16 @@ function ToastNote({ toast }) {
   </div>`;
 }
 
+/** They stand in the top layer, or an open dialog would cover them. */
 export function Toasts() {
-  return html`<div class="toasts" aria-live="polite">
+  const box = useRef(/** @type {HTMLDivElement | null} */ (null));
+  const count = toasts.value.length;
+  useEffect(() => {
+    if (count === 0) return undefined;
+    box.current?.showPopover();
+    return () => box.current?.hidePopover();
+  }, [count]);
+  return html`<div class="toasts" popover="manual" aria-live="polite" ref=${box}>
     ${toasts.value.map((toast) => html`<${ToastNote} key=${toast.id} toast=${toast} />`)}
   </div>`;
 }

@@ -9,7 +9,7 @@ import { Cleanups } from "./connect.js";
 /** @import { Resources } from "./types.js" */
 /** @import { HubSocket } from "./socket.js" */
 
-const SAMPLES_KEPT = 90;
+const SAMPLES_KEPT = 60;
 
 export class ResourceStore {
   /** @type {import("@preact/signals").Signal<Resources | null>} */

@@ -18,6 +18,8 @@ export const path = computed(() => url.value.pathname);
 export function navigate(to, { replace = false } = {}) {
   if (replace) history.replaceState(null, "", to);
   else history.pushState(null, "", to);
+  const leaves = here().pathname !== url.value.pathname;
+  if (leaves && !replace) window.scrollTo(0, 0);
   url.value = here();
 }
 

@@ -3,14 +3,13 @@
  * Runs on: the page.
  */
 import { signal } from "@preact/signals";
+import { Heartbeat } from "./heartbeat.js";
+import { Listeners, Topics } from "./listeners.js";
 
-/** @import { HubMessage } from "./types.js" */
-/** @typedef {(message: HubMessage) => void} Listener */
+/** @import { Listener } from "./listeners.js" */
 
 const FIRST_RETRY_MS = 500;
 const LONGEST_RETRY_MS = 15_000;
-const PING_EVERY_MS = 20_000;
-const PONG_WITHIN_MS = 10_000;
 const SESSION_ENDED = 4401;
 
 /**
@@ -31,38 +30,36 @@ export class HubSocket {
 
   /** @type {WebSocket | null} */
   #ws = null;
-  /** @type {Map<string, Set<Listener>>} */
-  #listeners = new Map();
-  /** @type {Map<string, number>} */
-  #topics = new Map();
+  #listeners = new Listeners();
+  #topics = new Topics((type, topics) => this.send({ type, topics }));
+  #heartbeat = new Heartbeat(
+    (onPong) => this.afterRoundTrip(onPong),
+    () => this.#lost(),
+  );
   /** @type {Set<() => void>} */
   #whenOpen = new Set();
   /** @type {(() => void)[]} */
   #awaitingPong = [];
   #failures = 0;
   #retryTimer = 0;
-  #pingTimer = 0;
-  #pongTimer = 0;
   #url;
-  #onSessionEnd;
-  #isSessionAlive;
+  #session;
 
   /**
    * @param {string} url
    * @param {object} session
    * @param {() => void} session.onEnd called when the hub ends the session
-   * @param {() => Promise<boolean>} session.isAlive asked after a failed try; the browser hides
+   * @param {() => Promise<boolean>} session.isAlive asked before a new try; the browser hides
    *   why a handshake failed
    */
   constructor(url, session) {
     this.#url = url;
-    this.#onSessionEnd = session.onEnd;
-    this.#isSessionAlive = session.isAlive;
+    this.#session = session;
   }
 
   /** Opens the connection and keeps it open until `disconnect`. Safe to call twice. */
   connect() {
-    if (this.status.value !== "closed") return;
+    if (this.status.peek() !== "closed") return;
     window.addEventListener("online", this.#retryNow);
     document.addEventListener("visibilitychange", this.#retryNow);
     this.#failures = 0;
@@ -95,19 +92,17 @@ export class HubSocket {
    * @returns {() => void} stops listening
    */
   on(type, listener) {
-    const listeners = this.#listeners.get(type) ?? new Set();
-    this.#listeners.set(type, listeners.add(listener));
-    return () => listeners.delete(listener);
+    return this.#listeners.add(type, listener);
   }
 
   /**
-   * Calls back at every opening of the connection, and soon if it is open already.
+   * Calls back at every opening of the connection, and at once if it is open already.
    * @param {() => void} callback
    * @returns {() => void} stops it
    */
   whenOpen(callback) {
     this.#whenOpen.add(callback);
-    if (this.status.value === "open") callback();
+    if (this.status.peek() === "open") callback();
     return () => this.#whenOpen.delete(callback);
   }
 
@@ -118,15 +113,13 @@ export class HubSocket {
    * @returns {() => void} unsubscribes
    */
   subscribe(topic, listener) {
-    const wanted = this.#topics.get(topic) ?? 0;
-    this.#topics.set(topic, wanted + 1);
-    if (wanted === 0) this.send({ type: "subscribe", topics: [topic] });
+    this.#topics.want(topic);
     const off = this.on("event", (message) => {
       if (message.topic === topic) listener(message.data);
     });
     return () => {
       off();
-      this.#unsubscribe(topic);
+      this.#topics.release(topic);
     };
   }
 
@@ -137,17 +130,6 @@ export class HubSocket {
    */
   afterRoundTrip(callback) {
     if (this.send({ type: "ping" })) this.#awaitingPong.push(callback);
-  }
-
-  /** @param {string} topic */
-  #unsubscribe(topic) {
-    const left = (this.#topics.get(topic) ?? 1) - 1;
-    if (left > 0) {
-      this.#topics.set(topic, left);
-      return;
-    }
-    this.#topics.delete(topic);
-    this.send({ type: "unsubscribe", topics: [topic] });
   }
 
   #open() {
@@ -162,8 +144,8 @@ export class HubSocket {
   #opened() {
     this.#failures = 0;
     this.status.value = "open";
-    this.#pingTimer = setInterval(() => this.#checkAlive(), PING_EVERY_MS);
-    if (this.#topics.size > 0) this.send({ type: "subscribe", topics: [...this.#topics.keys()] });
+    this.#heartbeat.connect();
+    this.#topics.renew();
     for (const callback of [...this.#whenOpen]) callback();
   }
 
@@ -171,61 +153,43 @@ export class HubSocket {
   #received(text) {
     const message = JSON.parse(text);
     if (message.type === "pong") this.#awaitingPong.shift()?.();
-    for (const listener of [...(this.#listeners.get(message.type) ?? [])]) listener(message);
-  }
-
-  #checkAlive() {
-    if (this.#pongTimer) return;
-    this.#pongTimer = setTimeout(() => this.#lost(), PONG_WITHIN_MS);
-    this.afterRoundTrip(() => {
-      clearTimeout(this.#pongTimer);
-      this.#pongTimer = 0;
-    });
+    this.#listeners.tell(message);
   }
 
   /** @param {number} code */
   #closed(code) {
-    if (code === SESSION_ENDED) {
-      this.disconnect();
-      this.#onSessionEnd();
-    } else {
-      this.#lost();
-    }
+    if (code === SESSION_ENDED) this.#end();
+    else this.#lost();
+  }
+
+  #end() {
+    this.disconnect();
+    this.#session.onEnd();
   }
 
   #lost() {
-    const wasOpen = this.status.value === "open";
     this.#drop();
     this.status.value = "waiting";
-    this.#retryTimer = setTimeout(
-      () => this.#retry(wasOpen),
-      retryDelay(this.#failures, Math.random()),
-    );
+    const delay = retryDelay(this.#failures, Math.random());
+    this.#retryTimer = setTimeout(() => this.#retry(), delay);
     this.#failures += 1;
   }
 
-  /** @param {boolean} wasOpen */
-  async #retry(wasOpen) {
-    const alive = wasOpen || (await this.#isSessionAlive());
-    if (this.status.value !== "waiting") return;
-    if (alive) {
-      this.#open();
-    } else {
-      this.disconnect();
-      this.#onSessionEnd();
-    }
+  async #retry() {
+    const alive = await this.#session.isAlive();
+    if (this.status.peek() !== "waiting") return;
+    if (alive) this.#open();
+    else this.#end();
   }
 
   #retryNow = () => {
-    if (this.status.value !== "waiting" || document.hidden) return;
+    if (this.status.peek() !== "waiting" || document.hidden) return;
     clearTimeout(this.#retryTimer);
-    this.#retry(false);
+    this.#retry();
   };
 
   #drop() {
-    clearInterval(this.#pingTimer);
-    clearTimeout(this.#pongTimer);
-    this.#pongTimer = 0;
+    this.#heartbeat.disconnect();
     this.#awaitingPong = [];
     if (!this.#ws) return;
     this.#ws.onopen = this.#ws.onmessage = this.#ws.onclose = null;

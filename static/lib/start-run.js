@@ -3,13 +3,21 @@
  * Runs on: the page.
  */
 import { Cleanups } from "./connect.js";
+import { watched } from "./run-stream.js";
 
+/** @import { HubMessage } from "./types.js" */
 /** @import { HubSocket } from "./socket.js" */
 
-const ANSWER_WITHIN_MS = 15_000;
+const ANSWER_WITHIN_MS = 30_000;
 
-/** The hub's answers do not say which request they belong to, so one is asked at a time. */
+/** What is heard first of a new run; one that cannot be started ends without having started. */
+const FIRST_SIGNS = ["queued", "started", "exit", "cancelled"];
+
+/** Which answer belongs to which request the hub does not say, so one is asked at a time. */
 let previous = Promise.resolve();
+
+/** Runs that were the answer to an earlier request. @type {Set<string>} */
+const answered = new Set();
 
 /**
  * @param {HubSocket} socket
@@ -17,13 +25,15 @@ let previous = Promise.resolve();
  * @param {Record<string, string>} [args]
  * @returns {Promise<string>} the task id
  */
-export function startRun(socket, script, args = {}) {
+export async function startRun(socket, script, args = {}) {
   const started = previous.then(() => askOnce(socket, { type: "run", script, args }));
   previous = started.then(
     () => undefined,
     () => undefined,
   );
-  return started;
+  const taskId = await started;
+  answered.add(taskId);
+  return taskId;
 }
 
 /**
@@ -35,11 +45,14 @@ function askOnce(socket, request) {
   const cleanups = new Cleanups();
   /** @type {Promise<string>} */
   const answer = new Promise((resolve, reject) => {
+    const takeNew = (/** @type {HubMessage} */ { task_id: id }) => {
+      if (id && !answered.has(id) && !watched.has(id)) resolve(id);
+    };
     const fail = (/** @type {string} */ reason) => reject(new Error(reason));
     const timer = setTimeout(() => fail("The hub did not answer in time."), ANSWER_WITHIN_MS);
     cleanups.add(
       () => clearTimeout(timer),
-      socket.on("started", (message) => resolve(message.task_id ?? "")),
+      ...FIRST_SIGNS.map((type) => socket.on(type, takeNew)),
       socket.on("error", (message) => {
         if (!message.task_id) fail(String(message.data));
       }),

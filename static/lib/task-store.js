@@ -9,6 +9,8 @@ import { Cleanups } from "./connect.js";
 /** @import { Task } from "./types.js" */
 /** @import { HubSocket } from "./socket.js" */
 
+/** How far a cancel has come. @typedef {"requested" | "term" | "kill"} CancelStage */
+
 /**
  * Whether a run has not ended yet.
  * @param {Task | null} task
@@ -23,9 +25,10 @@ export class TaskStore {
   task = signal(null);
   error = signal("");
   missing = signal(false);
-  /** When the person asked to cancel, in milliseconds; 0 when they did not.
-   * @type {import("@preact/signals").Signal<number>} */
-  cancelAskedAt = signal(0);
+  /** @type {import("@preact/signals").Signal<CancelStage | "">} */
+  cancelStage = signal("");
+  /** When that stage began, in milliseconds. */
+  cancelSince = signal(0);
   active = computed(() => isActive(this.task.value));
 
   #socket;
@@ -41,6 +44,9 @@ export class TaskStore {
   connect() {
     this.#cleanups.add(
       this.#socket.subscribe("tasks", (event) => this.#changed(event)),
+      this.#socket.on("cancelling", (message) => {
+        if (message.task_id === this.#id) this.#enter(/** @type {CancelStage} */ (message.stage));
+      }),
       this.#socket.whenOpen(() => this.refresh()),
     );
     this.refresh();
@@ -52,7 +58,7 @@ export class TaskStore {
 
   async refresh() {
     try {
-      this.#set(await get(`tasks/${encodeURIComponent(this.#id)}`));
+      this.task.value = await get(`tasks/${encodeURIComponent(this.#id)}`);
       this.error.value = "";
     } catch (error) {
       this.missing.value = error instanceof ApiError && error.status === 404;
@@ -62,11 +68,11 @@ export class TaskStore {
 
   /** Asks the hub to end the run; what then happens arrives as events. */
   async cancel() {
-    this.cancelAskedAt.value = Date.now();
+    this.#enter("requested");
     try {
       await post(`tasks/${encodeURIComponent(this.#id)}/cancel`);
     } catch (error) {
-      this.cancelAskedAt.value = 0;
+      this.cancelStage.value = "";
       throw error;
     }
   }
@@ -74,15 +80,14 @@ export class TaskStore {
   /** @param {Task} event */
   #changed(event) {
     if (event.id !== this.#id) return;
-    this.#set({ ...this.task.value, ...event });
+    this.task.value = { ...this.task.value, ...event };
     if (!isActive(event)) this.refresh();
   }
 
-  /** @param {Task} task */
-  #set(task) {
-    this.task.value = task;
-    if (task.cancel_requested_at && !this.cancelAskedAt.value) {
-      this.cancelAskedAt.value = Date.parse(task.cancel_requested_at);
-    }
+  /** @param {CancelStage} stage */
+  #enter(stage) {
+    if (stage === this.cancelStage.value) return;
+    this.cancelStage.value = stage;
+    this.cancelSince.value = Date.now();
   }
 }

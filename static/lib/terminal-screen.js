@@ -33,6 +33,9 @@ const COLOURS = /** @type {const} */ ([
   "brightWhite",
 ]);
 
+/** Below this width the type is smaller, so that a line of 50 characters fits. */
+const NARROW_PX = 480;
+
 /** @returns {Promise<void>} once the terminal's own style sheet is in force */
 function loadStyles() {
   if (document.querySelector("link[data-terminal]")) return Promise.resolve();
@@ -103,7 +106,7 @@ export async function openScreen(host, label) {
     convertEol: true,
     scrollback: SCROLLBACK_LINES,
     fontFamily: getComputedStyle(host).getPropertyValue("--font-mono"),
-    fontSize: 13,
+    fontSize: host.clientWidth < NARROW_PX ? 11 : 13,
     lineHeight: 1.25,
     cursorInactiveStyle: "none",
     minimumContrastRatio: 4.5,

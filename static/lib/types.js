@@ -26,7 +26,6 @@
  * @property {string | null} [started_at]
  * @property {string | null} [finished_at]
  * @property {number | null} [exit_code] negative: the signal that ended it
- * @property {string | null} [cancel_requested_at]
  * @property {number | null} [output_size] bytes
  * @property {number | null} [duration_s]
  * @property {number | null} [cpu_s]
@@ -72,10 +71,17 @@
  */
 
 /**
+ * @typedef {object} ScriptParameter
+ * @property {string} name
+ * @property {string | null} [default]
+ * @property {string} [description]
+ */
+
+/**
  * @typedef {object} Script
  * @property {string} name
  * @property {string | null} [description]
- * @property {string[]} [parameters] names of what may be given to it
+ * @property {ScriptParameter[]} [parameter_details] what may be given to it
  */
 
 /**
@@ -88,6 +94,7 @@
  * @property {number | null} [code]
  * @property {number} [from] bytes
  * @property {number} [to] bytes
+ * @property {string} [stage] how far a cancel has come
  * @property {string} [topic]
  */
 

@@ -2,7 +2,7 @@
  * The way in.
  * Runs on: the page.
  */
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { Icon } from "../components/icon.js";
 import { ThemeToggle } from "../components/theme-toggle.js";
 import { formatClock } from "../lib/format.js";
@@ -42,6 +42,8 @@ export function LoginView() {
   const [error, setError] = useState("");
   const [busy, setBusy] = useState(false);
   const [lockedFor, lockFor] = useCountdown();
+  const first = useRef(/** @type {HTMLInputElement | null} */ (null));
+  useEffect(() => first.current?.focus(), []);
   const submit = async (/** @type {SubmitEvent} */ event) => {
     event.preventDefault();
     const form = new FormData(/** @type {HTMLFormElement} */ (event.currentTarget));
@@ -58,7 +60,7 @@ export function LoginView() {
       <p class="muted">Log in to steer this machine.</p>
       <label>
         User name
-        <input name="username" autocomplete="username" autocapitalize="none" required autofocus />
+        <input name="username" autocomplete="username" autocapitalize="none" required ref=${first} />
       </label>
       <label>
         Password

@@ -20,13 +20,8 @@ async function remove(task) {
 /** @param {{params: {id: string}}} props */
 export function RunView({ params }) {
   const again = (/** @type {string} */ id) => navigate(`/history/${encodeURIComponent(id)}`);
-  return html`<header class="page-head">
-      <div>
-        <a class="back" href="/history">History</a>
-        <h1 tabindex="-1">Run</h1>
-      </div>
-    </header>
+  return html`<a class="back" href="/history">History</a>
     <section class="card tall" aria-label="Run">
-      <${RunPanel} key=${params.id} taskId=${params.id} onRunAgain=${again} onDelete=${remove} />
+      <${RunPanel} key=${params.id} heading="h1" taskId=${params.id} onRunAgain=${again} onDelete=${remove} />
     </section>`;
 }
