@@ -18,10 +18,8 @@ from pathlib import Path
 import pykka
 import tornado.netutil
 
-from toru.actors.auth import Auth
+from toru.actors.auth import Admin, Auth
 from toru.actors.client import Client, Connection
-from toru.actors.db_reader import reader_specs
-from toru.actors.db_writer import writer_spec
 from toru.actors.hub import Hub, Members
 from toru.actors.messages.auth import Session
 from toru.actors.monitor import Monitor
@@ -31,6 +29,7 @@ from toru.actors.runner_link import RunnerLink
 from toru.actors.runtime import ActorSystem, Address, Children, ChildSpec, Restart
 from toru.actors.scripts import Scripts
 from toru.actors.settings import Settings
+from toru.actors.storage_children import storage_children
 from toru.actors.task import TaskServices
 from toru.actors.task_manager import TaskManager
 from toru.clock import utc_now
@@ -88,8 +87,7 @@ def actor_specs(
 ) -> Iterator[ChildSpec]:
     """Yield what is to be started, each once the one before it is up."""
     at = system.address
-    yield writer_spec(storage)
-    yield from reader_specs(storage)
+    yield from storage_children(storage)
     yield ChildSpec(
         "settings",
         Settings,
@@ -106,7 +104,17 @@ def actor_specs(
     yield ChildSpec(
         "auth",
         Auth,
-        args=(config, at("db_reader"), at("db_writer"), at("hub"), tuple(map(at, hashers))),
+        kwargs={
+            "admin": Admin(
+                config.admin_username,
+                config.admin_display_name,
+                config.admin_password,
+            ),
+            "db_writer": at("db_writer"),
+            "db_reader": at("db_reader"),
+            "hub": at("hub"),
+            "hashers": tuple(map(at, hashers)),
+        },
     )
     yield ChildSpec("scripts", Scripts, args=(at("db_reader"), config.scripts_dir, Path.cwd()))
     yield ChildSpec("monitor", Monitor, args=(at("hub"), at("db_reader")))
