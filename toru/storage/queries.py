@@ -1,0 +1,191 @@
+"""The questions that `DbReader` answers: one function per message.
+
+Every answer is read to its end at once: a statement that is left half read would hold an old
+view of the database, and later questions would miss what has been written since.
+
+Runs on: the threads of `DbReader`.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import peewee
+from peewee import Value
+
+from toru.actors.messages import storage as messages
+from toru.actors.runtime import Message
+from toru.clock import format_time
+from toru.errors import BadRequest
+from toru.storage import models
+from toru.storage.models import (
+    LOGIN_ATTEMPT_COLUMNS,
+    QUICK_ACTION_COLUMNS,
+    RUN_COLUMNS,
+    SESSION_COLUMNS,
+    USER_COLUMNS,
+    columns,
+    login_attempts,
+    quick_actions,
+    sessions,
+    settings,
+    storable,
+    task_history,
+    users,
+)
+
+T = TypeVar("T")
+
+_RUN = columns(task_history, RUN_COLUMNS)
+_RUN_WITHOUT_OUTPUT = [
+    Value("") if name == "output" else column
+    for name, column in zip(RUN_COLUMNS, _RUN, strict=True)
+]
+_USER = columns(users, USER_COLUMNS)
+_CREDENTIALS = [*_USER, users.c.password_hash]
+
+
+def answer(database: peewee.Database, message: Message[Any]) -> Any:
+    """Answer one question.
+
+    Raises:
+        BadRequest: the question has a value that no row can have.
+        peewee.DatabaseError: the database cannot be read.
+    """
+    match message:
+        case messages.ListRuns():
+            return list_runs(database, message)
+        case messages.GetRun():
+            return _one(database, _runs(_RUN).where(task_history.c.id == message.id), models.to_run)
+        case messages.ListOpenRuns():
+            return list_open_runs(database)
+        case messages.GetSettings():
+            return dict(_rows(database, settings.select(settings.c.key, settings.c.value)))
+        case messages.ListSessions():
+            return list_sessions(database, message.now)
+        case messages.ListQuickActions():
+            order = (quick_actions.c.display_order, quick_actions.c.id)
+            return _all(database, _quick_actions().order_by(*order), models.to_quick_action)
+        case messages.GetQuickAction():
+            query = _quick_actions().where(quick_actions.c.id == message.id)
+            return _one(database, query, models.to_quick_action)
+        case messages.ListUsers():
+            query = users.select(*_USER).order_by(users.c.username)
+            return _all(database, query, models.to_user)
+        case messages.GetUser():
+            query = users.select(*_USER).where(users.c.id == message.id)
+            return _one(database, query, models.to_user)
+        case messages.GetCredentials():
+            query = users.select(*_CREDENTIALS).where(users.c.username == message.username)
+            return _one(database, query, models.to_credentials)
+        case messages.GetCredentialsById():
+            query = users.select(*_CREDENTIALS).where(users.c.id == message.id)
+            return _one(database, query, models.to_credentials)
+        case messages.ListLoginAttempts():
+            return list_login_attempts(database, message)
+        case _:
+            raise NotImplementedError(f"DbReader does not know {type(message).__name__}.")
+
+
+def list_runs(database: peewee.Database, message: messages.ListRuns) -> list[messages.Run]:
+    """Return one page of the history, the newest first.
+
+    Raises:
+        BadRequest: ``before`` is no id of a run.
+    """
+    runs = task_history.c
+    query = _runs(_RUN if message.with_output else _RUN_WITHOUT_OUTPUT)
+    for condition in _conditions(message):
+        query = query.where(condition)
+    if message.before is not None:
+        edge = (_created_at(database, message.before), message.before)
+        query = query.where(peewee.Tuple(runs.created_at, runs.id) < peewee.Tuple(*edge))
+    query = query.order_by(runs.created_at.desc(), runs.id.desc()).limit(max(0, message.limit))
+    return _all(database, query, models.to_run)
+
+
+def list_open_runs(database: peewee.Database) -> list[messages.Run]:
+    """Return the runs that are queued or running, the oldest first."""
+    runs = task_history.c
+    query = _runs(_RUN).where(runs.state.in_(["queued", "running"]))
+    return _all(database, query.order_by(runs.created_at, runs.id), models.to_run)
+
+
+def list_sessions(database: peewee.Database, now: str) -> list[messages.SessionRow]:
+    """Return the sessions that expire after ``now``, the oldest first."""
+    query = sessions.select(*columns(sessions, SESSION_COLUMNS))
+    query = query.where(sessions.c.expires_at > now).order_by(sessions.c.created_at, sessions.c.id)
+    return _all(database, query, models.to_session)
+
+
+def list_login_attempts(
+    database: peewee.Database, message: messages.ListLoginAttempts
+) -> list[messages.LoginAttempt]:
+    """Return attempts to log in, the newest first."""
+    attempts = login_attempts.c
+    query = login_attempts.select(*columns(login_attempts, LOGIN_ATTEMPT_COLUMNS))
+    if message.since is not None:
+        query = query.where(attempts.attempted_at > message.since)
+    query = query.order_by(attempts.attempted_at.desc(), attempts.id.desc())
+    return _all(database, query.limit(max(0, message.limit)), models.to_login_attempt)
+
+
+def _conditions(message: messages.ListRuns) -> list[Any]:
+    runs = task_history.c
+    conditions = []
+    if message.own_only and message.user_id is None:
+        conditions.append(runs.user_id.is_null())
+    elif message.own_only or message.user_id is not None:
+        conditions.append(runs.user_id == message.user_id)
+    if message.state is not None:
+        conditions.append(runs.state == message.state)
+    if message.script is not None:
+        conditions.append(runs.script_name == message.script)
+    if message.username is not None:
+        conditions.append(runs.username == message.username)
+    if message.query:
+        text = storable(message.query)
+        conditions.append(runs.script_name.contains(text) | runs.output.contains(text))
+    return conditions
+
+
+def _created_at(database: peewee.Database, run_id: str) -> str:
+    """Return when a run was asked for; of one that is gone, its id tells."""
+    query = task_history.select(task_history.c.created_at).where(task_history.c.id == run_id)
+    for row in _rows(database, query):
+        return str(row[0])
+    try:
+        made = uuid.UUID(run_id)
+        if made.version == 7:
+            return format_time((made.int >> 80) / 1000)
+    except (ValueError, OverflowError, OSError):
+        pass
+    raise BadRequest("There is no run with the id that the page is to begin before.")
+
+
+def _runs(chosen: list[Any]) -> peewee.Select:
+    return task_history.select(*chosen)
+
+
+def _quick_actions() -> peewee.Select:
+    return quick_actions.select(*columns(quick_actions, QUICK_ACTION_COLUMNS))
+
+
+def _all(
+    database: peewee.Database, query: peewee.Select, convert: Callable[[models.Row], T]
+) -> list[T]:
+    return [convert(row) for row in _rows(database, query)]
+
+
+def _one(
+    database: peewee.Database, query: peewee.Select, convert: Callable[[models.Row], T]
+) -> T | None:
+    for row in _rows(database, query):
+        return convert(row)
+    return None
+
+
+def _rows(database: peewee.Database, query: peewee.Select) -> list[models.Row]:
+    return list(query.tuples().execute(database))
