@@ -1,4 +1,4 @@
-"""Prove that a clone with nothing installed starts: ``python3 -m tools.check_fresh_clone [--test]``.
+"""Prove that a clone with nothing installed starts: ``-m tools.check_fresh_clone [--test]``.
 
 Runs on: one thread and the processes that it starts, which it ends by their ids.
 """
