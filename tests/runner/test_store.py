@@ -6,14 +6,12 @@ Runs on: pytest; files in tmp_path.
 from __future__ import annotations
 
 import random
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from toru.runner.store import STDERR, STDOUT, Gap, OutputReader, OutputWriter, Piece
-from toru.runner import store_writer
 
 CHUNKS = st.lists(st.tuples(st.sampled_from([STDOUT, STDERR]), st.integers(1, 300)), max_size=60)
 

@@ -5,6 +5,7 @@ Runs on: any thread; no I/O of its own.
 
 from __future__ import annotations
 
+import os
 import re
 
 PROTOCOL = 1
@@ -106,9 +107,16 @@ def text(message: dict[str, object], field: str) -> str:
         RequestError: it is something else, or holds a NUL.
     """
     value = message.get(field)
-    if not isinstance(value, str) or not value or "\0" in value:
+    if not isinstance(value, str) or not value or not _fit_for_the_system(value):
         raise _wrong(field, "a text without NUL")
     return value
+
+
+def _fit_for_the_system(value: str) -> bool:
+    try:
+        return b"\0" not in os.fsencode(value)
+    except UnicodeEncodeError:
+        return False
 
 
 def integer(message: dict[str, object], field: str, least: int, default: int | None) -> int:
@@ -155,7 +163,7 @@ def _strings(value: object, field: str) -> list[str]:
     if not isinstance(value, list):
         raise _wrong(field, "a list of texts")
     for item in value:
-        if not isinstance(item, str) or "\0" in item:
+        if not isinstance(item, str) or not _fit_for_the_system(item):
             raise _wrong(field, "a list of texts without NUL")
     return value
 
@@ -164,6 +172,8 @@ def _environment(value: object) -> dict[str, str]:
     if not isinstance(value, dict):
         raise _wrong("env", "an object of texts")
     for name, item in value.items():
-        if not name or "=" in name or "\0" in name or not isinstance(item, str) or "\0" in item:
+        if not name or "=" in name or not isinstance(item, str):
+            raise _wrong("env", "an object of texts")
+        if not _fit_for_the_system(name) or not _fit_for_the_system(item):
             raise _wrong("env", "an object of texts without NUL")
     return value

@@ -5,6 +5,7 @@ Runs on: the runner's only thread.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -31,6 +32,7 @@ from toru.runner.requests import (
 )
 from toru.runner.run import Run
 from toru.runner.spawn import spawn
+from toru.runner.store_format import INDEX_NAME, LOG_NAME
 from toru.runner.store_writer import OutputWriter
 
 _PROGRESS_S = 0.010
@@ -261,16 +263,17 @@ class Runner:
             if request.relay:
                 return RelaySink(self._relay, request.relay_id, request.relay_limit_bytes)
             return StoreSink(OutputWriter(request.directory or "", request.output_limit_bytes))
-        except (OSError, ValueError) as error:
+        except OSError as error:
             self._undo(request)
-            sentence = f"The run's files cannot be made: {error}."
+            sentence = f"The run's files cannot be made: {error.strerror}."
             raise RequestError("storage", sentence) from None
 
     def _undo(self, request: SpawnRequest) -> None:
         self._live.remove(request.id)
         if request.directory is not None and not request.relay:
-            for name in ("output.log", "output.idx"):
-                Path(request.directory, name).unlink(missing_ok=True)
+            for name in (LOG_NAME, INDEX_NAME):
+                with contextlib.suppress(OSError):
+                    Path(request.directory, name).unlink()
 
     def _save_spawn(self, run: Run) -> None:
         try:
