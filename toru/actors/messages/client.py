@@ -12,7 +12,7 @@ import msgspec
 from toru.actors.messages.hub import Topic
 
 TaskId = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
-Offset = Annotated[int, msgspec.Meta(ge=0, lt=2**63)]
+Offset = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
 class ClientMessage(
