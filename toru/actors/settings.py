@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import uuid
 from pathlib import Path
 from typing import Any
 
@@ -77,13 +76,11 @@ class Settings(LoopActor):
         self._changing = asyncio.Lock()
 
     async def on_start(self) -> None:  # type: ignore[override]  # pykka's hook, awaited here
-        """Read the settings; make the instance's id when there is none."""
+        """Read the settings."""
         stored = await self._db_reader.ask(GetSettings())
         self._values, complaints = values_in_force(self._table, stored)
         for complaint in complaints:
             logger.warning(complaint)
-        if not self._values["instance_id"]:
-            await self._save("instance_id", str(uuid.uuid4()))
 
     def on_receive(self, message: Message[Any]) -> Any:
         """Answer one message."""
