@@ -93,8 +93,7 @@ def runner(environ: dict[str, str]) -> Callable[[Check], Outcome]:
 
 def main() -> int:
     """Run all checks and return the exit code: 0 when each passed."""
-    npm = installed_npm(Stamps(ROOT / ".venv/toru-setup.json"))
-    environ = node_environ(npm) if npm else dict(os.environ)
+    environ = node_environ(installed_npm(Stamps(ROOT / ".venv/toru-setup.json")))
     failed = 0
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         for outcome in pool.map(runner(environ), checks()):

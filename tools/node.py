@@ -59,7 +59,7 @@ def find_npm() -> list[Path] | None:
 
 def node_environ(npm: list[Path]) -> dict[str, str]:
     """Return the environment in which ``node`` is the one that belongs to this npm."""
-    if len(npm) == 1:
+    if len(npm) < 2:
         return dict(os.environ)
     return os.environ | {"PATH": f"{npm[0].parent}{os.pathsep}{os.environ.get('PATH', '')}"}
 
