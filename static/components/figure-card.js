@@ -45,7 +45,7 @@ function Meter({ title, percent }) {
 /** @param {FigureProps} props */
 export function FigureCard({ icon, title, value, detail, percent, trail }) {
   return html`<article class="card figure">
-    <h3><${Icon} name=${icon} />${title}</h3>
+    <h2 class="figure-title"><${Icon} name=${icon} />${title}</h2>
     <div class="figure-row">
       <p class="figure-value numeric">${value ?? html`<span class="skeleton wide"></span>`}</p>
       ${trail && html`<${Sparkline} values=${trail} />`}

@@ -57,7 +57,7 @@ function Facts({ task }) {
 
 /** @param {RunPanelProps & {store: TaskStore, task: Task}} props */
 function Actions({ store, task, onRunAgain, onDelete }) {
-  const again = async () => onRunAgain(await startRun(socket, task.script_name ?? "", task.args));
+  const again = async () => onRunAgain(await startRun(task.script_name ?? "", task.args));
   const remove = async () => {
     const text = `The record of this run of ${task.script_name} and its output will be gone for good.`;
     if (await confirm({ title: "Delete this run?", text, action: "Delete" }))

@@ -5,7 +5,6 @@
 
 import { useRef } from "preact/hooks";
 import { html } from "../lib/html.js";
-import { socket } from "../lib/hub.js";
 import { startRun } from "../lib/start-run.js";
 import { Button } from "./button.js";
 
@@ -34,7 +33,7 @@ function Parameter({ name, description, default: preset }) {
 /** @param {{script: Script, onStarted: (taskId: string) => void}} props */
 export function ScriptCard({ script, onStarted }) {
   const form = useRef(/** @type {HTMLFormElement | null} */ (null));
-  const run = async () => onStarted(await startRun(socket, script.name, argsOf(form.current)));
+  const run = async () => onStarted(await startRun(script.name, argsOf(form.current)));
   const submit = (/** @type {SubmitEvent} */ event) => event.preventDefault();
   return html`<li class="card script">
     <form ref=${form} onSubmit=${submit}>

@@ -16,9 +16,6 @@ import { Cleanups } from "./connect.js";
  * @property {(sentence: string) => void} failed
  */
 
-/** The runs that are watched now. @type {Set<string>} */
-export const watched = new Set();
-
 export class RunStream {
   #socket;
   #taskId;
@@ -43,7 +40,6 @@ export class RunStream {
 
   connect() {
     this.#connected = true;
-    watched.add(this.#taskId);
     const mine = (/** @type {(message: HubMessage) => void} */ handle) => {
       return (/** @type {HubMessage} */ message) => {
         if (this.#attached && message.task_id === this.#taskId) handle(message);
@@ -81,7 +77,6 @@ export class RunStream {
   disconnect() {
     this.#cleanups.run();
     this.#connected = false;
-    watched.delete(this.#taskId);
     this.#attached = false;
     this.#socket.send({ type: "detach", task_id: this.#taskId });
   }

@@ -1,0 +1,119 @@
+"""Every page at both sizes and in both colours: it fits, it is reachable, axe finds no fault."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import ROOT
+from tests.browser.dashboard import Dashboard
+from tests.browser.test_history import run_once
+from tests.support.hub import HubProcess
+
+AXE = ROOT / "static/node_modules/axe-core/axe.min.js"
+SIZES = {"desk": (1440, 900), "phone": (390, 844)}
+LONG_NAME = "a-script-with-a-rather-long-name-that-nobody-would-ever-want-to-type.sh"
+
+
+def faults(page: Page) -> list[str]:
+    """What axe-core holds against the page."""
+    page.evaluate(AXE.read_text())
+    found: dict[str, Any] = page.evaluate(
+        "axe.run(document, {resultTypes: ['violations'],"
+        " runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice']})"
+    )
+    return [
+        f"{violation['id']}: {node['target']} {node['failureSummary']}"
+        for violation in found["violations"]
+        for node in violation["nodes"]
+    ]
+
+
+def overflow(page: Page) -> int:
+    """By how many pixels the page is wider than the window."""
+    pixels: int = page.evaluate(
+        "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    )
+    return pixels
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", list(SIZES))
+def test_every_page_fits_and_passes_axe(
+    dashboard: Dashboard, page: Page, hub: HubProcess, size: str, scheme: Any
+) -> None:
+    width, height = SIZES[size]
+    page.set_viewport_size({"width": width, "height": height})
+    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+    hub.script(LONG_NAME, "# Parameter: NAME =x What\necho out; echo err >&2; exit 3\n")
+    action = {"name": "An action with quite a long name", "script_path": LONG_NAME}
+    hub.http("POST", "/api/quick-actions", action)
+    task = run_once(hub, LONG_NAME)
+    page.goto("/login")
+    expect(page.get_by_role("button", name="Log in")).to_be_visible()
+    assert (faults(page), overflow(page)) == ([], 0)
+    dashboard.log_in("/")
+    settled = {
+        "/": page.get_by_role("link", name=LONG_NAME),
+        "/scripts": page.get_by_role("button", name=f"Run {LONG_NAME}"),
+        f"/scripts/run/{task}": page.get_by_text("is what the script wrote as errors"),
+        f"/?task={task}": page.get_by_text("is what the script wrote as errors"),
+        "/history": page.get_by_role("link", name=LONG_NAME),
+        f"/history/{task}": page.get_by_text("is what the script wrote as errors"),
+        "/nowhere": page.get_by_text("There is no such page"),
+    }
+    for path, sign in settled.items():
+        page.goto(path)
+        expect(sign.first).to_be_visible()
+        assert (path, faults(page), overflow(page)) == (path, [], 0)
+
+
+def test_a_run_can_be_started_and_left_with_the_keyboard_alone(
+    dashboard: Dashboard, page: Page, hub: HubProcess
+) -> None:
+    hub.script("hello.sh", "echo hello\n")
+    dashboard.log_in("/scripts")
+    button = page.get_by_role("button", name="Run hello.sh")
+    expect(button).to_be_visible()
+
+    def tab_to(selector: str) -> None:
+        for _ in range(30):
+            page.keyboard.press("Tab")
+            if page.evaluate(f"document.activeElement.matches({selector!r})"):
+                return
+        raise AssertionError(f"{selector} is not reached with Tab")
+
+    tab_to("[aria-label='Run hello.sh']")
+    page.keyboard.press("Enter")
+    dashboard.run_ends()
+    tab_to(".xterm-helper-textarea")
+    page.keyboard.press("Tab")
+    assert not page.evaluate("document.activeElement.matches('.xterm-helper-textarea')")
+
+
+def test_the_chosen_colours_are_kept(dashboard: Dashboard, page: Page) -> None:
+    dashboard.log_in()
+    for theme, name in (("light", "as the system"), ("dark", "light")):
+        page.get_by_role("button", name=f"Colours: {name}").click()
+        expect(page.locator("html")).to_have_attribute("data-theme", theme)
+    page.reload()
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    background = "getComputedStyle(document.documentElement).backgroundColor"
+    assert page.evaluate(background) == "rgb(14, 18, 24)"
+
+
+def test_the_first_page_loads_less_than_200_kb_of_scripts(dashboard: Dashboard, page: Page) -> None:
+    sizes: dict[str, int] = {}
+    page.on(
+        "requestfinished",
+        lambda request: sizes.update({request.url: request.sizes()["responseBodySize"]}),
+    )
+    dashboard.log_in()
+    expect(page.get_by_text("No quick actions yet")).to_be_visible()
+    scripts = {url: size for url, size in sizes.items() if Path(url).suffix == ".js"}
+    assert scripts
+    assert not any("xterm" in url or "uplot" in url for url in scripts)
+    assert sum(scripts.values()) <= 200_000, scripts
