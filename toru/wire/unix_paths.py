@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 SUN_PATH_BYTES = 108 if sys.platform == "linux" else 104
 _BACKLOG = 16
+_PROC_DESCRIPTORS = "/proc/self/fd"
 
 
 @contextlib.contextmanager
@@ -38,7 +39,7 @@ def reachable(path: Path | str) -> Iterator[str]:
     folder, name = os.path.split(os.path.abspath(text))  # noqa: PTH100 - resolves no link
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        direct = f"/proc/self/fd/{descriptor}"
+        direct = f"{_PROC_DESCRIPTORS}/{descriptor}"
         if Path(direct).is_dir():
             yield f"{direct}/{name}"
         else:
