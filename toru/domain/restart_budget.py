@@ -24,6 +24,10 @@ class RestartBudget(msgspec.Struct, frozen=True):
     max_delay_s: float = 5.0
 
 
+_MAX_DOUBLINGS = 64
+"""Far more than any delay needs, and few enough to stay a finite number."""
+
+
 class RestartAfter(msgspec.Struct, frozen=True):
     """Restart in ``delay_s`` seconds; ``crashes`` are the moments to remember."""
 
@@ -44,5 +48,6 @@ def decide_restart(
     recent = tuple(moment for moment in crashes if now - moment < budget.window_s)
     if len(recent) >= budget.limit:
         return GiveUp(f"crashed {len(recent) + 1} times in {budget.window_s:g} seconds; given up.")
-    delay_s = min(budget.first_delay_s * 2 ** len(recent), budget.max_delay_s)
+    doublings = min(len(recent), _MAX_DOUBLINGS)
+    delay_s = min(budget.first_delay_s * 2.0**doublings, budget.max_delay_s)
     return RestartAfter(delay_s, (*recent, now))

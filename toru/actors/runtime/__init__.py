@@ -5,14 +5,18 @@ supervision with restart budgets, and a live picture of itself. ``docs/actors.md
 differs from pykka and what is the same; ``tests/actors`` holds both to it.
 """
 
-from toru.actors.runtime.actor import ActorContext, Delivery, LoopActor, ThreadActor
+from toru.actors.runtime.actor import ActorContext, Delivery
+from toru.actors.runtime.child_spec import ChildSpec, Restart
+from toru.actors.runtime.children import Children
 from toru.actors.runtime.directory import Address, Directory
 from toru.actors.runtime.future import Reply, WouldBlockLoop
+from toru.actors.runtime.loop_actor import LoopActor
 from toru.actors.runtime.mailbox import ActorStopped, Overflow
 from toru.actors.runtime.message import Message
 from toru.actors.runtime.statistics import ActorStatistics
-from toru.actors.runtime.supervisor import Children, ChildSpec, Restart, Supervisor
+from toru.actors.runtime.supervisor import Supervisor
 from toru.actors.runtime.system import ActorSystem
+from toru.actors.runtime.thread_actor import ThreadActor
 from toru.actors.runtime.timers import Timers
 
 __all__ = [

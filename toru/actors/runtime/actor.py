@@ -1,35 +1,23 @@
-"""The two flavours of actor: on the event loop, and on a thread of its own.
+"""What both flavours of actor share: context, timers, and how a life ends.
 
-Runs on: `LoopActor` on the hub's event loop; `ThreadActor` on its own thread.
+Runs on: the actor's own thread or loop, except `Cell.abandon` (the loop).
 
-What differs from pykka, for both: an unexpected exception is a crash even when the message was
-asked (the asker gets `ActorCrashed`), a ``ToruError`` is an answer, and ``SystemExit`` stops this
-one actor only.
+What differs from pykka, for both flavours: an unexpected exception is a crash even when the
+message was asked (the asker gets ``ActorCrashed``), a ``ToruError`` is an answer, and
+``SystemExit`` stops this one actor only.
 """
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 import logging
-import queue
-import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pykka
 from pykka._envelope import Envelope  # pykka's inbox protocol is typed by this class
-from pykka.messages import _ActorStop
 
-from toru.actors.runtime.future import Reply
-from toru.actors.runtime.mailbox import (
-    ActorStopped,
-    LoopMailbox,
-    Mailbox,
-    Overflow,
-    ThreadMailbox,
-    refuse,
-)
+from toru.actors.runtime.future import Reply, answer, answer_error
+from toru.actors.runtime.mailbox import ActorStopped, Mailbox, Overflow
 from toru.actors.runtime.statistics import Meter
 from toru.actors.runtime.timers import Timers
 from toru.errors import ActorCrashed, ToruError
@@ -39,11 +27,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("toru.actors")
 
-MESSAGES_A_TURN = 64
-"""How many messages a `LoopActor` handles before the loop may do something else."""
-
-
-_Work = tuple[Awaitable[Any], pykka.Future[Any] | None]
+Exit = (SystemExit, KeyboardInterrupt)
+"""What pykka ends the whole program for, and this runtime one actor."""
 
 
 class ActorContext:
@@ -83,15 +68,15 @@ class Delivery:
 
     def reply(self, value: Any = None) -> None:
         """Answer the asker, if there is one and its deadline has not passed."""
-        _answer(self._reply_to, value)
+        answer(self._reply_to, value)
 
     def fail(self, error: BaseException) -> None:
         """Answer the asker with an error; an error that nobody asked for is logged."""
-        _answer_error(self._reply_to, error, self.message)
+        tell_error(self._reply_to, error, self.message)
 
 
-class _Actor(pykka.Actor):
-    """What both flavours share: the context, the timers, and how an end is handled."""
+class Actor(pykka.Actor):
+    """The base of both flavours: what authors of actors see. The rest is in the `Cell`."""
 
     mailbox_limit: ClassVar[int] = 1000
     overflow: ClassVar[Overflow] = Overflow.REFUSE
@@ -99,6 +84,7 @@ class _Actor(pykka.Actor):
     context: ActorContext
     timers: Timers
     started: Reply[None]
+    _cell: Cell
 
     def __init__(self, context: ActorContext) -> None:
         self.context = context
@@ -110,312 +96,132 @@ class _Actor(pykka.Actor):
     def __str__(self) -> str:
         return f"{type(self).__name__} {self.context.name}"
 
+    def abandon(self) -> None:
+        """End an actor that did not stop in time; for its supervisor. See `Cell.abandon`."""
+        self._cell.abandon()
+
     @staticmethod
     def _create_future() -> pykka.Future[Any]:
         return Reply()
 
-    def _depth(self) -> int:
-        inbox = self.actor_inbox
-        return len(inbox) if isinstance(inbox, LoopMailbox | ThreadMailbox) else 0
-
-    def _crash(self, error: BaseException, asked: pykka.Future[Any] | None = None) -> None:
-        """End the actor after an unexpected exception: logged once, the asker answered."""
-        if asked is not None:
-            sentence = f"{self.context.name} failed while it handled the message."
-            _answer_error(asked, ActorCrashed(sentence), None)
-        if self.actor_stopped.is_set():
-            return
-        self.context.meter.last_error = f"{type(error).__name__}: {error}"
-        if isinstance(error, SystemExit):
-            logger.info("%s asked to exit (%s); only it is stopped.", self, error)
-        else:
-            logger.error("%s crashed.", self, exc_info=error)
-        self._leave()
-        try:
-            self.on_failure(type(error), error, error.__traceback__)
-        except Exception:
-            logger.exception("%s failed in on_failure.", self)
-        self._refuse_rest()
-        self.started.settle_exception(ActorCrashed(f"{self.context.name} failed to start: {error}"))
-        self.context.report_down(error)
-
-    def _leave(self) -> None:
-        pykka.ActorRegistry.unregister(self.actor_ref)
-        self.actor_stopped.set()
-        self.timers.close()
-
-    def _refuse_rest(self) -> None:
-        while not self.actor_inbox.empty():
-            stopped = ActorStopped(f"{self.context.name} stopped before it handled the message.")
-            refuse(self.actor_inbox.get(), stopped)
+    def _start_actor_loop(self) -> None:
+        self._cell.start()
 
 
-class LoopActor(_Actor):
-    """An actor on the event loop; a thousand of them cost no threads.
+class Cell:
+    """What runs an actor, apart from it, so that no name in a subclass can collide with it.
 
-    ``on_start``, ``on_stop`` and ``on_receive`` run on the loop and may be coroutines. While
-    ``on_start`` or ``on_stop`` is awaited no message is handled; while an ``on_receive`` is
-    awaited the mailbox goes on, and the asker is answered when it is done. Stopping cancels the
-    coroutines that are still under way; their askers get `ActorStopped`.
+    The three ends of a life are `crash`, `exit` and the flavour's own ``end``.
+
+    Attributes:
+        actor: the actor.
+        mailbox: its mailbox.
+        ending: whether ``on_stop`` has been called.
+        over: whether no further message is taken.
     """
 
-    def __init__(self, context: ActorContext) -> None:
-        self._under_way: dict[asyncio.Task[None], _Work] = {}
-        super().__init__(context)
+    def __init__(self, actor: Actor, mailbox: Mailbox) -> None:
+        self.actor = actor
+        self.mailbox = mailbox
+        self.ending = False
+        self.over = False
+        self._abandoned = False
+        self._exit_error: BaseException | None = None
 
-    def _create_actor_inbox(self) -> Mailbox:  # type: ignore[override]  # pykka: static
-        context = self.context
-        return LoopMailbox(
-            context.name,
-            self.mailbox_limit,
-            self.overflow,
-            context.meter,
-            context.system.loop,
-            context.system.loop_thread,
-            self._drain,
+    def start(self) -> None:
+        """Have ``on_start`` called and messages handled, in the actor's own context."""
+        raise NotImplementedError
+
+    def abandon(self) -> None:
+        """End an actor that did not stop in time: it handles nothing more. Safe to call twice.
+
+        Its supervisor has forgotten it and is not told. A `LoopActor` is cancelled wherever it
+        awaits; a `ThreadActor` ends when what it runs returns.
+        """
+        if self.over:
+            return
+        self._abandoned = True
+        self.leave()
+        self.actor.started.settle_exception(
+            ActorStopped(f"{self.actor.context.name} was abandoned.")
         )
 
-    def background(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run a coroutine beside the mailbox; its exception is a crash of the actor."""
-        self._go_on(work, None)
+    def end(self, reply_to: pykka.Future[Any] | None) -> None:
+        """Run ``on_stop`` and finish; the flavours differ in how they wait for it."""
+        raise NotImplementedError
 
-    def _start_actor_loop(self) -> None:
-        self.context.system.call_on_loop(self._begin)
-
-    def _begin(self) -> None:
-        try:
-            waiting = self.on_start()  # type: ignore[func-returns-value]  # may be a coroutine
-        except BaseException as error:
-            self._crash(error)
+    def fail_start(self, error: BaseException) -> None:
+        """End the actor after an exception in ``on_start``."""
+        if self.over:
             return
-        if inspect.isawaitable(waiting):
-            self._hold(self._begin_later(waiting))
-        else:
-            self._open()
+        self._log_end(error, "failed to start")
+        self.leave()
+        self._tell_not_started(error)
+        self.actor.context.report_down(error)
 
-    async def _begin_later(self, waiting: Awaitable[None]) -> None:
-        try:
-            await waiting
-        except BaseException as error:
-            self._crash(error)
-        else:
-            self._open()
-
-    def _open(self) -> None:
-        self.started.settle(None)
-        self._mailbox.rest()
-
-    @property
-    def _mailbox(self) -> LoopMailbox:
-        inbox = self.actor_inbox
-        assert isinstance(inbox, LoopMailbox)
-        return inbox
-
-    def _drain(self) -> None:
-        mailbox = self._mailbox
-        meter = self.context.meter
-        began = time.perf_counter()
-        for _ in range(MESSAGES_A_TURN):
-            if mailbox.empty() or self.actor_stopped.is_set():
-                break
-            envelope = mailbox.get()
-            meter.handled += 1
-            if isinstance(envelope.message, _ActorStop):
-                self._end(envelope.reply_to)
-                return
-            self._handle(envelope)
-        meter.busy_s += time.perf_counter() - began
-        if self.actor_stopped.is_set():
-            self._refuse_rest()
-        elif mailbox.empty():
-            mailbox.rest()
-        else:
-            mailbox.schedule()
-
-    def _handle(self, envelope: Envelope[Any]) -> None:
-        reply_to = envelope.reply_to
-        try:
-            result = self._handle_receive(envelope.message)
-        except ToruError as error:
-            _answer_error(reply_to, error, envelope.message)
-        except BaseException as error:
-            self._crash(error, reply_to)
-        else:
-            if result is not None and inspect.isawaitable(result):
-                self._go_on(result, reply_to)
-            elif reply_to is not None:
-                _answer(reply_to, result)
-
-    def _go_on(self, work: Awaitable[Any], reply_to: pykka.Future[Any] | None) -> None:
-        task = self.context.system.loop.create_task(self._see_through(work, reply_to))
-        self._under_way[task] = (work, reply_to)
-        task.add_done_callback(self._done)
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        work, reply_to = self._under_way.pop(task)
-        if not task.cancelled():
-            return
-        if inspect.iscoroutine(work):
-            work.close()  # it was never begun when the task was cancelled before its first step
-        stopped = ActorStopped(f"{self.context.name} stopped before it had the answer.")
-        _answer_error(reply_to, stopped, None)
-
-    async def _see_through(self, work: Awaitable[Any], reply_to: pykka.Future[Any] | None) -> None:
-        try:
-            _answer(reply_to, await work)
-        except ToruError as error:
-            _answer_error(reply_to, error, work)
-        except asyncio.CancelledError:
-            raise
-        except BaseException as error:
-            self._crash(error, reply_to)
-
-    def _hold(self, work: Coroutine[Any, Any, None]) -> None:
-        task = self.context.system.loop.create_task(work)
-        self.context.system.keep(task)
-
-    def _end(self, reply_to: pykka.Future[Any] | None) -> None:
-        self.timers.close()
-        try:
-            waiting = self.on_stop()  # type: ignore[func-returns-value]  # may be a coroutine
-        except BaseException as error:
-            self._crash(error, reply_to)
-            return
-        if inspect.isawaitable(waiting):
-            self._hold(self._end_later(waiting, reply_to))
-        else:
-            self._finish(reply_to)
-
-    async def _end_later(
-        self, waiting: Awaitable[None], reply_to: pykka.Future[Any] | None
+    def crash(
+        self, error: BaseException, asked: Iterable[pykka.Future[Any] | None], cause: str
     ) -> None:
-        try:
-            await waiting
-        except BaseException as error:
-            self._crash(error, reply_to)
+        """End the actor after an unexpected exception: logged once, the askers answered."""
+        late = self.ending or self.over
+        if not late:
+            self._log_end(error, f"crashed on {cause}")
+            self.leave()
+        elif not isinstance(error, ToruError):
+            logger.error("%s failed while it was stopping.", self.actor, exc_info=error)
+        crashed = ActorCrashed(f"{self.actor.context.name} failed while it handled the message.")
+        crashed.__cause__ = error
+        for reply_to in asked:
+            answer_error(reply_to, crashed)
+        if not late:
+            self._run_on_failure(error)
+            self._tell_not_started(error)
+            self.actor.context.report_down(error)
+
+    def exit(self, error: BaseException, asked: Iterable[pykka.Future[Any] | None]) -> None:
+        """Stop the actor after a ``SystemExit`` or ``KeyboardInterrupt`` of its own."""
+        late = self.ending or self.over
+        for reply_to in asked:
+            answer_error(reply_to, ActorStopped(f"{self.actor.context.name} asked to exit."))
+        if late:
+            return
+        if not self.actor.started.settled:
+            self.fail_start(error)
+            return
+        self._exit_error = error
+        self._log_end(error, "asked to exit")
+        self.end(None)
+
+    def _log_end(self, error: BaseException, what: str) -> None:
+        if isinstance(error, Exit):
+            logger.info("%s %s (%r); only it is stopped.", self.actor, what, error)
         else:
-            self._finish(reply_to)
+            self.actor.context.meter.last_error = f"{type(error).__name__}: {error}"
+            logger.error("%s %s.", self.actor, what, exc_info=error)
 
-    def _finish(self, reply_to: pykka.Future[Any] | None) -> None:
-        self._leave()
-        self._refuse_rest()
-        _answer(reply_to, None)
-        self.context.report_down(None)
-
-    def _leave(self) -> None:
-        super()._leave()
-        for task in list(self._under_way):
-            if task is not _current_task():
-                task.cancel()
-
-
-class ThreadActor(_Actor, pykka.ThreadingActor):
-    """An actor on a thread of its own, for what blocks.
-
-    All hooks run on that thread. With ``batch_limit`` over 1, ``on_batch`` gets all messages
-    that wait, which lets a writer answer many after one commit.
-    """
-
-    use_daemon_thread = True
-    batch_limit: ClassVar[int] = 1
-
-    def _create_actor_inbox(self) -> Mailbox:  # type: ignore[override]  # pykka: static
-        context = self.context
-        return ThreadMailbox(context.name, self.mailbox_limit, self.overflow, context.meter)
-
-    def on_batch(self, deliveries: list[Delivery]) -> None:
-        """Handle the messages that wait, ``batch_limit`` at most; each must be answered.
-
-        An exception is a crash; those without an answer by then get `ActorCrashed`.
-        """
-        for delivery in deliveries:
-            try:
-                delivery.reply(self._handle_receive(delivery.message))
-            except ToruError as error:
-                delivery.fail(error)
-
-    def _actor_loop(self) -> None:
+    def _run_on_failure(self, error: BaseException) -> None:
         try:
-            self.on_start()
-        except BaseException as error:
-            self._crash(error)
-            return
-        self.started.settle(None)
-        while not self.actor_stopped.is_set():
-            self._turn()
+            self.actor.on_failure(type(error), error, error.__traceback__)
+        except BaseException:
+            logger.exception("%s failed in on_failure.", self.actor)
 
-    def _turn(self) -> None:
-        mailbox = self.actor_inbox
-        assert isinstance(mailbox, ThreadMailbox)
-        envelopes, stop = _take(mailbox, self.batch_limit)
-        meter = self.context.meter
-        meter.handled += len(envelopes) + (stop is not None)
-        began = time.perf_counter()
-        if envelopes:
-            self._handle_batch(envelopes)
-        meter.busy_s += time.perf_counter() - began
-        if stop is not None and not self.actor_stopped.is_set():
-            self._end(stop.reply_to)
-        elif stop is not None:
-            _answer(stop.reply_to, None)
+    def _tell_not_started(self, error: BaseException) -> None:
+        failed = ActorCrashed(f"{self.actor.context.name} failed to start: {error}")
+        failed.__cause__ = error
+        self.actor.started.settle_exception(failed)
 
-    def _handle_batch(self, envelopes: list[Envelope[Any]]) -> None:
-        try:
-            self.on_batch([Delivery(envelope) for envelope in envelopes])
-        except BaseException as error:
-            self._crash(error)
-            sentence = f"{self.context.name} failed while it handled the message."
-            for envelope in envelopes:
-                _answer_error(envelope.reply_to, ActorCrashed(sentence), None)
-
-    def _end(self, reply_to: pykka.Future[Any] | None) -> None:
-        self.timers.close()
-        try:
-            self.on_stop()
-        except BaseException as error:
-            self._crash(error, reply_to)
-            return
-        self._leave()
-        self._refuse_rest()
-        _answer(reply_to, None)
-        self.context.report_down(None)
+    def leave(self) -> None:
+        """Take no further message, and refuse those that wait."""
+        self.over = True
+        pykka.ActorRegistry.unregister(self.actor.actor_ref)
+        self.actor.actor_stopped.set()
+        self.actor.timers.close()
+        self.mailbox.close()
 
 
-def _take(mailbox: ThreadMailbox, limit: int) -> tuple[list[Envelope[Any]], Envelope[Any] | None]:
-    """Return the messages that wait, up to ``limit``, and the stop message that ends them."""
-    envelopes: list[Envelope[Any]] = []
-    envelope = mailbox.get()
-    while not isinstance(envelope.message, _ActorStop):
-        envelopes.append(envelope)
-        if len(envelopes) >= limit:
-            return envelopes, None
-        try:
-            envelope = mailbox.get_nowait()
-        except queue.Empty:
-            return envelopes, None
-    return envelopes, envelope
-
-
-def _answer(reply_to: pykka.Future[Any] | None, value: Any) -> None:
-    if isinstance(reply_to, Reply):
-        reply_to.settle(value)
-    elif reply_to is not None:
-        reply_to.set(value)
-
-
-def _answer_error(
-    reply_to: pykka.Future[Any] | None, error: BaseException, message: object
-) -> None:
-    if isinstance(reply_to, Reply):
-        reply_to.settle_exception(error)
-    elif reply_to is not None:
-        reply_to.set_exception((type(error), error, None))
-    elif message is not None:
+def tell_error(reply_to: pykka.Future[Any] | None, error: BaseException, message: object) -> None:
+    """Answer with an error; when nobody asked, say so in the log."""
+    if reply_to is not None:
+        answer_error(reply_to, error)
+    else:
         logger.warning("%s was refused, and nobody had asked: %s", type(message).__name__, error)
-
-
-def _current_task() -> asyncio.Task[Any] | None:
-    try:
-        return asyncio.current_task()
-    except RuntimeError:
-        return None

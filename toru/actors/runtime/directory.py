@@ -8,12 +8,12 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 import pykka
+from pykka._envelope import Envelope  # pykka has no public name for what an inbox holds
 
 from toru.actors.runtime.future import Reply
-from toru.actors.runtime.mailbox import ActorStopped, LoopMailbox, ThreadMailbox
+from toru.actors.runtime.mailbox import ActorStopped, Mailbox
 from toru.actors.runtime.message import Message
 from toru.actors.runtime.statistics import ActorStatistics, Meter
-from toru.errors import ToruError
 
 R = TypeVar("R")
 
@@ -22,17 +22,42 @@ DEADLINE_S = 10.0
 
 
 class Entry:
-    """What the directory knows of one name."""
+    """What the directory knows of one name, for as long as the name is in use.
 
-    __slots__ = ("actor_class", "flavour", "meter", "parent", "ref", "state")
+    Once removed from the directory it is never bound again, so an address may keep the entry that
+    it found: ``mailbox`` is None as soon as it has to look again.
+    """
+
+    __slots__ = ("actor_class", "flavour", "mailbox", "meter", "parent", "ref", "state")
 
     def __init__(self, parent: str) -> None:
         self.parent = parent
         self.meter = Meter()
         self.state = "starting"
         self.ref: pykka.ActorRef[Any] | None = None
+        self.mailbox: Mailbox | None = None
         self.actor_class = ""
         self.flavour = ""
+
+    def bind(self, ref: pykka.ActorRef[Any], actor_class: str, flavour: str) -> None:
+        """Give the name to a new actor."""
+        self.actor_class = actor_class
+        self.flavour = flavour
+        self.state = "starting"
+        self.ref = ref
+        inbox = ref.actor_inbox
+        assert isinstance(inbox, Mailbox)
+        self.mailbox = inbox
+
+    def note_started(self, ref: pykka.ActorRef[Any]) -> None:
+        """Say that ``on_start`` is done, on any thread, if this actor still bears the name."""
+        if self.ref is ref and self.state == "starting" and ref.is_alive():
+            self.state = "running"
+
+    def unbind(self) -> None:
+        """Take the name from an actor that has ended."""
+        self.ref = None
+        self.mailbox = None
 
 
 class Directory:
@@ -60,6 +85,10 @@ class Directory:
         """Return the names that are in use."""
         return list(self._entries)
 
+    def entry(self, name: str) -> Entry | None:
+        """Return what is known of a name, if it is in use."""
+        return self._entries.get(name)
+
     def find(self, name: str) -> pykka.ActorRef[Any]:
         """Return the actor that bears the name now.
 
@@ -76,6 +105,10 @@ class Directory:
         return [_statistics(name, entry) for name, entry in list(self._entries.items())]
 
 
+_NOWHERE = Entry("")
+"""What an address has found before it looked."""
+
+
 class Address:
     """Where to send messages to; it stays right when the actor behind the name is replaced.
 
@@ -83,10 +116,11 @@ class Address:
         name: the name in the directory.
     """
 
-    __slots__ = ("_directory", "name")
+    __slots__ = ("_directory", "_entry", "name")
 
     def __init__(self, directory: Directory, name: str) -> None:
         self._directory = directory
+        self._entry = _NOWHERE
         self.name = name
 
     def __repr__(self) -> str:
@@ -99,46 +133,51 @@ class Address:
             ActorUnavailable: there is no such actor now.
             MailboxFull: it has more to do than it takes.
         """
-        try:
-            self._directory.find(self.name).tell(message)
-        except ToruError:
-            raise
-        except pykka.ActorDeadError as error:
-            raise ActorStopped(f"{self.name} is not running.") from error
+        mailbox = self._entry.mailbox
+        if mailbox is None:
+            mailbox = self._find()
+        mailbox.tell(message)
 
     def ask(self, message: Message[R], *, deadline_s: float = DEADLINE_S) -> Reply[R]:
         """Send a message at once and return the reply to await. Any thread.
 
         Args:
             message: the message, typed by its reply.
-            deadline_s: seconds after which an ``await`` raises `DeadlineExceeded`.
+            deadline_s: seconds from now after which waiting raises `DeadlineExceeded`.
 
         The reply raises what the actor answered: a ``ToruError``; `ActorUnavailable` and
         `MailboxFull` when the message could not be delivered.
         """
         reply: Reply[R] = Reply(deadline_s=deadline_s, asked=self.name)
-        try:
-            ref = self._directory.find(self.name)
-            if not ref.is_alive():
-                raise ActorStopped(f"{self.name} is not running.")
-            ref.actor_inbox.put(_envelope(message, reply))
-        except ToruError as error:
-            reply.settle_exception(error)
+        mailbox = self._entry.mailbox
+        if mailbox is None:
+            try:
+                mailbox = self._find()
+            except ActorStopped as error:
+                reply.settle_exception(error)
+                return reply
+        mailbox.put(Envelope(message, reply))
         return reply
+
+    def _find(self) -> Mailbox:
+        entry = self._directory.entry(self.name)
+        if entry is None or entry.mailbox is None:
+            raise ActorStopped(f"{self.name} is not running.")
+        self._entry = entry
+        return entry.mailbox
 
 
 def _statistics(name: str, entry: Entry) -> ActorStatistics:
     meter = entry.meter
-    inbox = entry.ref.actor_inbox if entry.ref is not None else None
-    bounded = isinstance(inbox, LoopMailbox | ThreadMailbox)
+    mailbox = entry.mailbox
     return ActorStatistics(
         name=name,
         actor=entry.actor_class,
         parent=entry.parent,
         flavour=entry.flavour,
         state=entry.state,
-        mailbox_depth=len(inbox) if bounded else 0,  # type: ignore[arg-type]  # checked: bounded
-        mailbox_limit=entry.ref.actor_class.mailbox_limit if entry.ref and bounded else 0,
+        mailbox_depth=0 if mailbox is None else len(mailbox),
+        mailbox_limit=0 if mailbox is None else mailbox.limit,
         peak_depth=meter.peak_depth,
         handled=meter.handled,
         busy_s=round(meter.busy_s, 6),
@@ -147,6 +186,3 @@ def _statistics(name: str, entry: Entry) -> ActorStatistics:
         restarts=meter.restarts,
         last_error=meter.last_error,
     )
-
-
-_envelope = pykka._envelope.Envelope  # pykka has no public name for what an inbox holds

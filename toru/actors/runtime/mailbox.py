@@ -1,6 +1,9 @@
 """Bounded mailboxes: each states its limit and what happens when it is full.
 
-Runs on: ``put`` on any thread; ``get`` on the actor's own thread or loop.
+Runs on: ``put`` and ``tell`` on any thread; ``get`` on the actor's own thread or loop.
+
+No message that was accepted with a reply is left without an answer: whoever adds one to a mailbox
+that was closed meanwhile finds out afterwards, and answers what it finds there itself.
 """
 
 from __future__ import annotations
@@ -9,6 +12,7 @@ import asyncio
 import enum
 import queue
 import threading
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -17,8 +21,9 @@ import pykka
 from pykka._envelope import Envelope  # pykka's inbox protocol is typed by this class
 from pykka.messages import _ActorStop
 
+from toru.actors.runtime.future import answer, answer_error
 from toru.actors.runtime.statistics import Meter
-from toru.errors import ActorUnavailable, MailboxFull
+from toru.errors import ActorUnavailable, MailboxFull, Unavailable
 
 
 class ActorStopped(ActorUnavailable, pykka.ActorDeadError):
@@ -35,36 +40,132 @@ class Overflow(enum.Enum):
     """The oldest message is dropped and counted; whoever asked it gets `MailboxFull`."""
 
 
-class Mailbox:
-    """What both mailboxes share: the limit, the policy and the figures."""
+class Mailbox(ABC):
+    """What both mailboxes share: the limit, the policy, the figures and the end.
+
+    An item is an `Envelope`, or the bare message of a `tell`, which needs none.
+
+    Attributes:
+        limit: messages that may wait.
+        closed: whether the actor has ended.
+        stopping: whether a stop message has been put.
+    """
 
     def __init__(self, name: str, limit: int, overflow: Overflow, meter: Meter) -> None:
+        self.limit = limit
+        self.closed = False
+        self.stopping = False
         self._name = name
-        self._limit = limit
         self._overflow = overflow
         self._meter = meter
 
-    def _make_room(self, envelope: Envelope[Any], pop_oldest: Callable[[], Envelope[Any]]) -> None:
-        """Apply the policy to a full mailbox; a stop message always fits."""
-        if isinstance(envelope.message, _ActorStop):
-            return
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def tell(self, message: Any, /) -> None:
+        """Add a message that nobody waits for.
+
+        Raises:
+            ActorStopped: the actor has ended.
+            MailboxFull: the limit is reached and the policy is `Overflow.REFUSE`.
+        """
+
+    def put(self, envelope: Envelope[Any], /) -> None:
+        """Add a message in pykka's envelope; one that is asked gets its error as the answer.
+
+        Raises:
+            ActorStopped: the actor has ended, and nobody asked.
+            MailboxFull: the limit is reached, the policy is `Overflow.REFUSE`, nobody asked.
+        """
+        try:
+            if type(envelope.message) is _ActorStop:
+                self.stopping = True
+                self._add(envelope)
+            else:
+                self.tell(envelope)
+        except Unavailable as error:
+            if envelope.reply_to is None:
+                raise
+            answer_error(envelope.reply_to, error)
+
+    def empty(self) -> bool:
+        """Return whether no message waits."""
+        return len(self) == 0
+
+    def close(self) -> None:
+        """Refuse what waits and what will come. Safe to call twice, on any thread."""
+        self.closed = True
+        self._refuse_rest()
+
+    @abstractmethod
+    def _add(self, item: Any) -> None:
+        """Add an item, whatever the limit says.
+
+        Raises:
+            ActorStopped: the actor has ended.
+        """
+
+    @abstractmethod
+    def _pop(self) -> Any:
+        """Return the oldest item; raise IndexError or queue.Empty when there is none."""
+
+    def _make_room(self) -> None:
+        """Apply the policy to a full mailbox."""
+        self.note_depth(self.limit)
+        if self.stopping:  # what comes after a stop is never handled, so nothing is dropped for it
+            raise self._stopped()
         if self._overflow is Overflow.REFUSE:
             self._meter.refused += 1
-            raise MailboxFull(f"{self._name} has {self._limit} messages waiting; try again later.")
+            raise MailboxFull(f"{self._name} has {self.limit} messages waiting; try again later.")
         try:
-            oldest = pop_oldest()
+            oldest = self._pop()
         except (IndexError, queue.Empty):
             return
-        self._meter.dropped += 1
-        refuse(oldest, MailboxFull(f"{self._name} dropped the message for newer ones."))
+        if not isinstance(oldest, Envelope):
+            self._meter.dropped += 1
+        elif type(oldest.message) is _ActorStop:
+            self._add(oldest)
+        else:
+            self._meter.dropped += 1
+            full = MailboxFull(f"{self._name} dropped the message for newer ones.")
+            answer_error(oldest.reply_to, full)
 
-    def _count(self, depth: int) -> None:
+    def note_depth(self, depth: int) -> None:
+        """Remember how many messages waited, if it is the most so far."""
         if depth > self._meter.peak_depth:
             self._meter.peak_depth = depth
 
+    def _stopped(self) -> ActorStopped:
+        return ActorStopped(f"{self._name} is not running.")
+
+    def _refuse_rest(self) -> None:
+        while True:
+            try:
+                item = self._pop()
+            except (IndexError, queue.Empty):
+                return
+            if isinstance(item, Envelope):
+                self._refuse(item)
+
+    def _refuse(self, envelope: Envelope[Any]) -> None:
+        if type(envelope.message) is _ActorStop:
+            answer(envelope.reply_to, None)  # done by then
+        else:
+            stopped = ActorStopped(f"{self._name} stopped before it handled the message.")
+            answer_error(envelope.reply_to, stopped)
+
 
 class LoopMailbox(Mailbox):
-    """The mailbox of a `LoopActor`: filled from any thread, drained by the loop."""
+    """The mailbox of a `LoopActor`: filled from any thread, drained by the loop.
+
+    ``_asleep`` says that no drain is under way or scheduled, so that whoever adds a message has
+    to see to it. Adding comes before reading the flag here, and setting the flag before looking
+    for messages in ``rest`` and ``close``: a message is always seen by one of the two.
+
+    Attributes:
+        drain: called by the loop when messages wait.
+    """
 
     def __init__(
         self,
@@ -74,60 +175,94 @@ class LoopMailbox(Mailbox):
         meter: Meter,
         loop: asyncio.AbstractEventLoop,
         loop_thread: int,
-        drain: Callable[[], None],
     ) -> None:
         super().__init__(name, limit, overflow, meter)
-        self._items: deque[Envelope[Any]] = deque()
+        self._items: deque[Any] = deque()
         self._loop = loop
         self._loop_thread = loop_thread
-        self._drain = drain
-        self._scheduled = True  # nothing is drained before the actor's on_start has run
+        self.drain: Callable[[], None] = _nothing
+        self._asleep = False  # nothing is drained before the actor's on_start has run
+        self._lock = threading.Lock()
+        self.take = self._items.popleft
+        """Return the oldest item, an envelope or a bare message; IndexError when none waits."""
 
     def __len__(self) -> int:
         return len(self._items)
 
-    def put(self, envelope: Envelope[Any], /) -> None:
-        """Add a message and see to it that the loop will drain it.
-
-        Raises:
-            MailboxFull: the limit is reached and the policy is `Overflow.REFUSE`.
-        """
+    def tell(self, message: Any, /) -> None:
+        """Add a message that nobody waits for; see `Mailbox.tell`."""
         items = self._items
-        if len(items) >= self._limit:
-            self._make_room(envelope, items.popleft)
-        items.append(envelope)
-        self._count(len(items))
-        if not self._scheduled:
-            self.schedule()
+        if len(items) >= self.limit:
+            self._make_room()
+        items.append(message)
+        if self._asleep:
+            self._wake()
 
     def get(self) -> Envelope[Any]:
-        """Return the oldest message.
+        """Return the oldest message in an envelope, as pykka wants it.
 
         Raises:
             IndexError: there is none.
         """
-        return self._items.popleft()
+        item = self._items.popleft()
+        return item if isinstance(item, Envelope) else Envelope(item)
 
-    def empty(self) -> bool:
-        """Return whether no message waits."""
-        return not self._items
-
-    def schedule(self) -> None:
-        """Have the loop call the drain once."""
-        self._scheduled = True
-        if threading.get_ident() == self._loop_thread:
-            self._loop.call_soon(self._drain)
-            return
-        try:
-            self._loop.call_soon_threadsafe(self._drain)
-        except RuntimeError as error:
-            raise ActorStopped(f"The event loop of {self._name} has ended.") from error
+    def again(self) -> None:
+        """Have the loop call the drain once more, after what else it has to do."""
+        self._schedule()
 
     def rest(self) -> None:
         """Say that the drain is over; what arrived meanwhile starts it again."""
-        self._scheduled = False
-        if self._items:
-            self.schedule()
+        self._asleep = True
+        self.nudge()
+
+    def doze(self) -> None:
+        """Say that the drain is over though messages wait: it starts with one more, or a stop."""
+        self._asleep = True
+        if self.stopping:
+            self.nudge()
+
+    def nudge(self) -> None:
+        """Start the drain if messages wait and nothing has started it."""
+        if self._items and self._asleep and not self.closed:
+            self._wake()
+
+    def close(self) -> None:
+        """Refuse what waits and what will come. Safe to call twice, on any thread."""
+        with self._lock:
+            self.closed = True
+            self._asleep = True
+        self.drain = _nothing  # a mailbox may outlive its actor, in a reference
+        self._refuse_rest()
+
+    def _add(self, item: Any) -> None:
+        self._items.append(item)
+        if self._asleep:
+            self._wake()
+
+    def _pop(self) -> Any:
+        return self._items.popleft()
+
+    def _wake(self) -> None:
+        with self._lock:
+            closed = self.closed
+            if not closed and not self._asleep:
+                return
+            self._asleep = closed
+        if closed:
+            self._refuse_rest()
+            raise self._stopped()
+        self._schedule()
+
+    def _schedule(self) -> None:
+        try:
+            if threading.get_ident() == self._loop_thread:
+                self._loop.call_soon(self.drain)
+            else:
+                self._loop.call_soon_threadsafe(self.drain)
+        except RuntimeError as error:  # the loop has ended, and all its actors with it
+            self.close()
+            raise self._stopped() from error
 
 
 class ThreadMailbox(Mailbox):
@@ -135,48 +270,58 @@ class ThreadMailbox(Mailbox):
 
     def __init__(self, name: str, limit: int, overflow: Overflow, meter: Meter) -> None:
         super().__init__(name, limit, overflow, meter)
-        self._items: queue.SimpleQueue[Envelope[Any]] = queue.SimpleQueue()
+        self._items: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
     def __len__(self) -> int:
         return self._items.qsize()
 
-    def put(self, envelope: Envelope[Any], /) -> None:
-        """Add a message.
-
-        Raises:
-            MailboxFull: the limit is reached and the policy is `Overflow.REFUSE`.
-        """
-        if self._items.qsize() >= self._limit:
-            self._make_room(envelope, self._items.get_nowait)
-        self._items.put(envelope)
-        self._count(self._items.qsize())
+    def tell(self, message: Any, /) -> None:
+        """Add a message that nobody waits for; see `Mailbox.tell`."""
+        if self._items.qsize() >= self.limit:
+            self._make_room()
+        self._items.put(message)
+        if self.closed:
+            self._refuse_rest()
+            raise self._stopped()
 
     def get(self) -> Envelope[Any]:
-        """Return the oldest message, waiting for one."""
-        return self._items.get()
+        """Return the oldest message in an envelope, as pykka wants it, waiting for one."""
+        item = self._items.get()
+        return item if isinstance(item, Envelope) else Envelope(item)
 
-    def get_nowait(self) -> Envelope[Any]:
-        """Return the oldest message.
+    def take(self, limit: int) -> tuple[list[Envelope[Any]], Envelope[Any] | None]:
+        """Return the messages that wait, up to ``limit``, and the stop message that ends them.
 
-        Raises:
-            queue.Empty: there is none.
+        Waits for the first.
         """
+        self.note_depth(self._items.qsize())
+        envelopes: list[Envelope[Any]] = []
+        envelope = self.get()
+        while type(envelope.message) is not _ActorStop:
+            envelopes.append(envelope)
+            if len(envelopes) >= limit:
+                return envelopes, None
+            try:
+                item = self._items.get_nowait()
+            except queue.Empty:
+                return envelopes, None
+            envelope = item if isinstance(item, Envelope) else Envelope(item)
+        return envelopes, envelope
+
+    def close(self) -> None:
+        """Refuse what waits and what will come, and wake the thread if it sleeps."""
+        super().close()
+        self._items.put(Envelope(_ActorStop()))
+
+    def _add(self, item: Any) -> None:
+        self._items.put(item)
+        if self.closed:
+            self._refuse_rest()
+            raise self._stopped()
+
+    def _pop(self) -> Any:
         return self._items.get_nowait()
 
-    def empty(self) -> bool:
-        """Return whether no message waits."""
-        return self._items.empty()
 
-
-def refuse(envelope: Envelope[Any], error: Exception) -> None:
-    """Answer a message that will never be handled; a stop is done by then."""
-    reply = envelope.reply_to
-    if reply is None:
-        return
-    try:
-        if isinstance(envelope.message, _ActorStop):
-            reply.set(None)
-        else:
-            reply.set_exception((type(error), error, None))
-    except queue.Full:
-        return  # its deadline answered first
+def _nothing() -> None:
+    """Stand in for the drain of an actor that has ended."""

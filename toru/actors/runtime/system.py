@@ -13,9 +13,11 @@ from typing import Any
 
 import pykka
 
-from toru.actors.runtime.actor import LoopActor, ThreadActor
+from toru.actors.runtime.child_spec import ChildSpec
+from toru.actors.runtime.children import Children
 from toru.actors.runtime.directory import Address, Directory
-from toru.actors.runtime.supervisor import Children, ChildSpec
+from toru.actors.runtime.loop_actor import LoopActor
+from toru.actors.runtime.thread_actor import ThreadActor
 
 logger = logging.getLogger("toru.actors")
 
@@ -28,6 +30,7 @@ class ActorSystem:
         loop_thread: the identity of its thread.
         directory: the names.
         root: the children at the top, started in order and stopped in reverse.
+        families: the groups of children that are not empty.
     """
 
     def __init__(self, on_give_up: Callable[[str, BaseException | None], None] | None = None):
@@ -40,6 +43,7 @@ class ActorSystem:
         self.loop = asyncio.get_running_loop()
         self.loop_thread = threading.get_ident()
         self.directory = Directory()
+        self.families: set[Children] = set()
         self.root = Children(self, "", on_give_up)
         self._kept: set[asyncio.Task[Any]] = set()
 
@@ -62,11 +66,25 @@ class ActorSystem:
             await asyncio.wait(self._kept, timeout=1.0)
         for name in self.directory.names():
             logger.error("%s is left over after the stop.", name)
+        for family in list(self.families):
+            family.abandon_all()
 
     def begin(self, actor: LoopActor | ThreadActor) -> None:
-        """Register a new actor with pykka and start it, as ``pykka.Actor.start`` does."""
+        """Register a new actor with pykka and start it, as ``pykka.Actor.start`` does.
+
+        Raises:
+            RuntimeError: there can be no further thread.
+        """
         pykka.ActorRegistry.register(actor.actor_ref)
-        actor._start_actor_loop()
+        try:
+            actor._start_actor_loop()
+        except BaseException:
+            actor.abandon()
+            raise
+
+    def families_of(self, parent: str) -> list[Children]:
+        """Return the groups of children that the actor of that name has."""
+        return [family for family in self.families if family.parent == parent]
 
     def keep(self, task: asyncio.Task[Any]) -> None:
         """Hold a task until it is done, so that it is not collected on the way."""
@@ -75,10 +93,10 @@ class ActorSystem:
 
     def call_on_loop(self, function: Callable[..., None], *args: Any) -> None:
         """Call ``function`` on the loop, soon; any thread. Ignored once the loop has ended."""
-        if threading.get_ident() == self.loop_thread:
-            self.loop.call_soon(function, *args)
-            return
         try:
-            self.loop.call_soon_threadsafe(function, *args)
+            if threading.get_ident() == self.loop_thread:
+                self.loop.call_soon(function, *args)
+            else:
+                self.loop.call_soon_threadsafe(function, *args)
         except RuntimeError:
             logger.debug("The loop has ended; %r is not called.", function)

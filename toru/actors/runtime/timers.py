@@ -37,7 +37,13 @@ class Timers:
         self._on_loop(self._arm, key, delay_s, message, None)
 
     def every(self, key: Hashable, interval_s: float, message: Message[Any]) -> None:
-        """Tell ``message`` every ``interval_s`` seconds; a timer of the same key is replaced."""
+        """Tell ``message`` every ``interval_s`` seconds; a timer of the same key is replaced.
+
+        Raises:
+            ValueError: the interval is not positive.
+        """
+        if interval_s <= 0:
+            raise ValueError(f"A timer cannot repeat every {interval_s:g} seconds.")
         self._on_loop(self._arm, key, interval_s, message, interval_s)
 
     def cancel(self, key: Hashable) -> None:
@@ -47,13 +53,13 @@ class Timers:
     def close(self) -> None:
         """End all timers; later ones are not armed."""
         self._closed = True
-        with contextlib.suppress(RuntimeError):  # the loop itself may have ended
-            self._on_loop(self._disarm_all)
+        self._on_loop(self._disarm_all)
 
     def _on_loop(self, function: Any, *args: Any) -> None:
         if threading.get_ident() == self._loop_thread:
             function(*args)
-        else:
+            return
+        with contextlib.suppress(RuntimeError):  # the loop has ended, and all timers with it
             self._loop.call_soon_threadsafe(function, *args)
 
     def _arm(
@@ -70,7 +76,9 @@ class Timers:
         self, key: Hashable, when: float, message: Message[Any], interval_s: float | None
     ) -> None:
         self._handles.pop(key, None)
-        if interval_s is not None and not self._closed:
+        if self._closed:
+            return
+        if interval_s is not None:
             following = max(when + interval_s, self._loop.time())
             self._handles[key] = self._loop.call_at(
                 following, self._fire, key, following, message, interval_s
