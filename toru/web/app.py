@@ -9,12 +9,23 @@ import importlib
 import logging
 import pkgutil
 import re
-from typing import Any
+from typing import Any, ClassVar, cast
 
+import msgspec
 import tornado.web
+from tornado.http1connection import HTTP1Connection
+from tornado.httputil import HTTPMessageDelegate, HTTPServerRequest
 
+from toru.config import static_dir
+from toru.errors import ToruError
+from toru.storage.static_files import StaticFiles
 from toru.web import handlers
-from toru.web.base import Route, UnknownPath
+from toru.web.base import BODY_LIMIT_BYTES, BODY_TIMEOUT_S, ApiHandler, Route, UnknownPath
+from toru.web.gate import Arrival, Gate
+from toru.web.handlers.static import StaticHandler
+from toru.web.headers import security_headers
+from toru.web.http_server import BodyGuard, UnderWay
+from toru.web.openapi import describe
 from toru.web.services import Services
 
 logger = logging.getLogger("toru.web")
@@ -44,20 +55,72 @@ def pattern_of(path: str) -> str:
 
 
 class HubApplication(tornado.web.Application):
-    """The application of one hub.
+    """The application of one hub: the gate first, then the routes.
 
     Attributes:
-        routes: the routes it serves, in the order in which they are tried.
+        routes: the routes under ``/api``, in the order in which they are tried.
+        under_way: the requests that are not answered, WebSockets left out.
     """
 
-    def __init__(self, services: Services, routes: list[Route] | None = None) -> None:
+    def __init__(
+        self,
+        services: Services,
+        routes: list[Route] | None = None,
+        static_files: StaticFiles | None = None,
+    ) -> None:
+        """Create an application.
+
+        Args:
+            services: what handlers may use.
+            routes: instead of those of ``toru.web.handlers``.
+            static_files: instead of the installed dashboard.
+        """
         self.routes = collect_routes() if routes is None else routes
-        rules: list[Any] = [(pattern_of(route.path), route.handler) for route in self.routes]
-        rules.append((r"/api(?:/.*)?$", UnknownPath))
-        super().__init__(rules, services=services)
+        self.under_way = UnderWay()
+        self._gate = Gate(services.config)
+        self._hsts = services.config.secure_cookies
+        super().__init__(
+            [
+                *((pattern_of(route.path), route.handler) for route in self.routes),
+                (r"/api(?:/.*)?$", UnknownPath),
+                (r"/(?P<path>.*)$", StaticHandler),
+            ],
+            transforms=cast("Any", [security_headers(hsts=self._hsts)]),
+            services=services,
+            openapi=msgspec.json.encode(describe(self.routes)),
+            static_files=static_files or StaticFiles(static_dir()),
+        )
+
+    def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> Any:
+        """Return what takes the request: its route's handler, or a refusal. Tornado calls it."""
+        header = request.headers.get_list
+        request.remote_ip = self._gate.client_address(request.remote_ip or "", header)
+        try:
+            self._gate.check(Arrival(request.method or "", request.path, request.version, header))
+        except ToruError as error:
+            found = self.get_handler_delegate(request, RefusedRequest, {"error": error})
+        else:
+            found = super().find_handler(request, **kwargs)
+        return self._guarded(found, request, found.handler_class)
+
+    def _guarded(
+        self,
+        delegate: HTTPMessageDelegate,
+        request: HTTPServerRequest,
+        handler: type[tornado.web.RequestHandler],
+    ) -> BodyGuard:
+        return BodyGuard(
+            delegate,
+            cast("HTTP1Connection", request.connection),
+            is_head=request.method == "HEAD",
+            limit=getattr(handler, "body_limit", BODY_LIMIT_BYTES),
+            timeout_s=getattr(handler, "body_timeout_s", BODY_TIMEOUT_S),
+            hsts=self._hsts,
+        )
 
     def log_request(self, handler: tornado.web.RequestHandler) -> None:
-        """Log an answered request; only for those who look for it."""
+        """Note that a request is answered, and log it for those who look for it."""
+        self.under_way.leave(handler)
         request = handler.request
         logger.debug(
             "%s %s %d %.1f ms",
@@ -66,3 +129,17 @@ class HubApplication(tornado.web.Application):
             handler.get_status(),
             1000 * request.request_time(),
         )
+
+
+class RefusedRequest(ApiHandler):
+    """Answers what the gate has refused."""
+
+    body_limit: ClassVar[int | None] = 64 * 1024
+
+    def initialize(self, error: ToruError) -> None:
+        """Take the refusal."""
+        self._error = error
+
+    async def prepare(self) -> None:
+        """Refuse."""
+        raise self._error

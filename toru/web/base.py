@@ -9,7 +9,7 @@ import logging
 import re
 from collections.abc import Awaitable
 from types import TracebackType
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple, TypeVar, cast
 
 import msgspec
 import tornado.web
@@ -19,6 +19,9 @@ from toru.actors.messages.auth import GetSession, Session
 from toru.domain.permissions import Access, authorise
 from toru.errors import BadRequest, MethodNotAllowed, NotFound, ToruError, Unauthorized
 from toru.web.services import Services
+
+if TYPE_CHECKING:
+    from toru.web.app import HubApplication
 
 logger = logging.getLogger("toru.web")
 
@@ -108,6 +111,10 @@ class ApiHandler(tornado.web.RequestHandler):
         return cast("Services", self.application.settings["services"])
 
     @property
+    def _hub_application(self) -> HubApplication:
+        return cast("HubApplication", self.application)
+
+    @property
     def session(self) -> Session:
         """The session of this request.
 
@@ -139,6 +146,8 @@ class ApiHandler(tornado.web.RequestHandler):
     async def prepare(self) -> None:
         """Refuse methods and sessions that may not; every request passes here."""
         method = self.request.method or ""
+        if not isinstance(self, WebSocketHandler):
+            self._hub_application.under_way.enter(self)
         if method == "OPTIONS":
             return
         access = self.roles.get(_declared(method, type(self)))
@@ -237,6 +246,10 @@ class ApiHandler(tornado.web.RequestHandler):
             return
         trace = (typ, value, tb) if typ and value else None
         logger.error("%s %s failed.", self.request.method, self.request.path, exc_info=trace)
+
+    def on_connection_close(self) -> None:
+        """The client has gone before the answer. Tornado calls it."""
+        self._hub_application.under_way.leave(self)
 
     def compute_etag(self) -> str | None:
         """Answers under /api are never stored, so they have no ETag."""

@@ -28,7 +28,7 @@ class Operation(msgspec.Struct, frozen=True):
 
     Attributes:
         summary: a short sentence.
-        answer: the type of the answer; ``bytes`` is a body that is not JSON.
+        answer: the type of the answer; ``bytes`` is a body that is not JSON, None is no body.
         body: the Struct of the JSON body, if any.
         query: the Struct of the query, if any.
         errors: the statuses that it may refuse with, besides those that its role implies.
@@ -189,6 +189,8 @@ def _responses(described: Operation, access: str, by_type: dict[int, Any]) -> di
 
 
 def _success(described: Operation, by_type: dict[int, Any]) -> dict[str, Any]:
+    if described.answer is None:
+        return {"description": HTTPStatus(described.status).phrase}
     if described.answer is bytes:
         content: dict[str, Any] = {"application/octet-stream": {}}
     else:

@@ -1,4 +1,4 @@
-"""The HTTP server of one hub: limits, start, and a stop that lets requests finish.
+"""The HTTP server of one hub: start, and a stop that lets requests finish.
 
 Runs on: the event loop.
 """
@@ -9,16 +9,11 @@ import asyncio
 import logging
 import socket
 
-from tornado.httpserver import HTTPServer
-
 from toru.web.app import HubApplication
-from toru.web.base import BODY_LIMIT_BYTES
+from toru.web.http_server import HubServer
 from toru.web.services import Services
 
 logger = logging.getLogger("toru.web")
-
-HEADER_LIMIT_BYTES = 64 * 1024
-HEADER_TIMEOUT_S = 60.0
 
 
 class WebServer:
@@ -26,12 +21,7 @@ class WebServer:
 
     def __init__(self, services: Services) -> None:
         self.application = HubApplication(services)
-        self._server = HTTPServer(
-            self.application,
-            idle_connection_timeout=HEADER_TIMEOUT_S,
-            max_header_size=HEADER_LIMIT_BYTES,
-            max_buffer_size=BODY_LIMIT_BYTES * 2,
-        )
+        self._server = HubServer(self.application)
 
     def start(self, sockets: list[socket.socket]) -> None:
         """Accept connections from now on."""
@@ -40,7 +30,8 @@ class WebServer:
     async def drain(self, limit_s: float) -> None:
         """Accept no more, let requests finish for ``limit_s`` seconds, then close."""
         self._server.stop()
+        await self.application.under_way.wait(limit_s)
         try:
-            await asyncio.wait_for(self._server.close_all_connections(), limit_s)
+            await asyncio.wait_for(self._server.close_all_connections(), 1.0)
         except TimeoutError:
-            logger.warning("Some connections did not close within %g seconds.", limit_s)
+            logger.warning("Some connections did not close after %g seconds.", limit_s)
