@@ -58,7 +58,7 @@ def test_a_run_ends_once_and_within_5_s_of_its_leader(
             ending.leader_exited(now)
         others = now < others_s and not dead
         action, again_at = ending.decide(
-            now, pipes_open=now < pipes_s and others, others_alive=lambda: others
+            now, pipes_open=now < pipes_s and others, others_alive=lambda alive=others: alive
         )
         actions.append(action)
         if action == FINISH:
