@@ -27,6 +27,7 @@ from toru.actors.password_hasher import PasswordHasher
 from toru.actors.quick_actions import QuickActions
 from toru.actors.runner_link import RunnerLink
 from toru.actors.runtime import ActorSystem, Address, Children, ChildSpec, Restart
+from toru.actors.runtime.loop_lag import LoopLag
 from toru.actors.scripts import Scripts
 from toru.actors.settings import Settings
 from toru.actors.storage_children import storage_children
@@ -66,8 +67,10 @@ async def serve(config: Config) -> int:
         stack.callback(_check_nothing_is_left)
         stack.push_async_callback(system.stop)
 
+        loop_lag = LoopLag(system.loop)
+        stack.callback(loop_lag.close)
         clients = Clients(system)
-        for spec in actor_specs(system, config, storage, clients.members):
+        for spec in actor_specs(system, config, storage, clients.members, loop_lag):
             await system.spawn(spec)
         stack.push_async_callback(clients.close_all)
 
@@ -83,7 +86,7 @@ async def serve(config: Config) -> int:
 
 
 def actor_specs(
-    system: ActorSystem, config: Config, storage: Storage, members: Members
+    system: ActorSystem, config: Config, storage: Storage, members: Members, loop_lag: LoopLag
 ) -> Iterator[ChildSpec]:
     """Yield what is to be started, each once the one before it is up."""
     at = system.address
@@ -117,7 +120,7 @@ def actor_specs(
         },
     )
     yield ChildSpec("scripts", Scripts, args=(at("db_reader"), config.scripts_dir, Path.cwd()))
-    yield ChildSpec("monitor", Monitor, args=(at("hub"), at("db_reader")))
+    yield ChildSpec("monitor", Monitor, args=(at("hub"), at("db_reader"), loop_lag))
     yield ChildSpec(
         "quick_actions",
         QuickActions,

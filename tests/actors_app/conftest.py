@@ -14,6 +14,7 @@ from tornado.ioloop import IOLoop
 
 from toru.actors.quick_actions import QuickActions
 from toru.actors.runtime import ActorContext, ActorSystem, Address, ChildSpec, LoopActor, Message
+from toru.actors.runtime.loop_lag import LoopLag
 from toru.actors.scripts import Scripts
 from toru.actors.settings import Settings
 from toru.actors.storage_children import storage_children
@@ -41,17 +42,20 @@ class Stage:
         self.scripts_dir.mkdir()
         self.heard: list[Message[Any]] = []
         self.system: ActorSystem
+        self.loop_lag: LoopLag
 
     async def open(self) -> None:
         """Start the database's actors, a new database or the one of before."""
         storage = open_storage(f"sqlite:///{self.folder / 'steering.db'}")
         self.system = ActorSystem()
+        self.loop_lag = LoopLag(self.system.loop)
         for spec in storage_children(storage):
             await self.system.spawn(spec)
 
     async def stop(self) -> None:
         """Stop everything; safe to call twice."""
         if hasattr(self, "system"):
+            self.loop_lag.close()
             await self.system.stop()
 
     async def recorder(self, name: str) -> Address:

@@ -32,7 +32,7 @@ async def monitor_of(stage: Stage) -> Address:
     await stage.open()
     at = stage.system.address
     await stage.recorder("hub")
-    return await stage.system.spawn(ChildSpec("monitor", Monitor, (at("hub"), at("db_reader"))))
+    return await stage.system.spawn(ChildSpec("monitor", Monitor, (at("hub"), at("db_reader"), stage.loop_lag)))
 
 
 async def until(condition: Callable[[], bool], timeout_s: float = 20.0) -> None:

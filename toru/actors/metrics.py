@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector
 
 import toru
 from toru.actors.runtime import ActorStatistics, Directory
+from toru.actors.runtime.loop_lag import LoopLag
 
 _COUNTERS = {
     "handled": ("toru_actor_messages_handled", "Messages that the actor has handled."),
@@ -28,9 +29,9 @@ _COUNTERS = {
 class Metrics:
     """Writes the figures as text, in the format 0.0.4 of Prometheus."""
 
-    def __init__(self, directory: Directory) -> None:
+    def __init__(self, directory: Directory, loop_lag: LoopLag) -> None:
         self._registry = CollectorRegistry()
-        self._hub = _HubCollector(directory)
+        self._hub = _HubCollector(directory, loop_lag)
         self._registry.register(self._hub)
         ProcessCollector(registry=self._registry)
 
@@ -51,8 +52,9 @@ class _HubCollector(Collector):
     slash, and only with figures that may fall.
     """
 
-    def __init__(self, directory: Directory) -> None:
+    def __init__(self, directory: Directory, loop_lag: LoopLag) -> None:
         self._directory = directory
+        self._loop_lag = loop_lag
         self.runs: Mapping[str, int] | None = None
 
     def collect(self) -> Iterator[Metric]:
@@ -60,10 +62,21 @@ class _HubCollector(Collector):
         statistics = self._directory.statistics()
         yield _info()
         yield from self._runs()
+        yield self._lag()
         clients = sum(each.name.startswith("client/") for each in statistics)
         yield GaugeMetricFamily("toru_websocket_clients", "Open WebSocket connections.", clients)
         yield from _gauges(statistics)
         yield from _counters(each for each in statistics if "/" not in each.name)
+
+    def _lag(self) -> Metric:
+        family = GaugeMetricFamily(
+            "toru_event_loop_lag_seconds",
+            "How late the event loop was in the last five minutes.",
+            labels=["quantile"],
+        )
+        for share in (0.5, 0.99, 1.0):
+            family.add_metric([f"{share:g}"], self._loop_lag.quantile_s(share))
+        return family
 
     def _runs(self) -> Iterator[Metric]:
         if self.runs is None:

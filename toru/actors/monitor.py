@@ -23,6 +23,7 @@ from toru.actors.messages.monitor import (
 from toru.actors.messages.storage import ListOpenRuns
 from toru.actors.metrics import Metrics
 from toru.actors.runtime import ActorContext, Address, Message, ThreadActor
+from toru.actors.runtime.loop_lag import LoopLag
 from toru.errors import ToruError, Unavailable
 
 INTERVAL_S = 1.0
@@ -38,12 +39,16 @@ class Monitor(ThreadActor):
     Args:
         hub: who is told each sample while anybody watches.
         db_reader: where the metrics' runs are counted.
+        loop_lag: how late the event loop is.
     """
 
     mailbox_limit = 200
 
-    def __init__(self, context: ActorContext, hub: Address, db_reader: Address) -> None:
+    def __init__(
+        self, context: ActorContext, hub: Address, db_reader: Address, loop_lag: LoopLag
+    ) -> None:
         super().__init__(context)
+        self._loop_lag = loop_lag
         self._hub = hub
         self._db_reader = db_reader
         self._machine: Machine
@@ -58,7 +63,7 @@ class Monitor(ThreadActor):
         After a crash it cannot know whether somebody watches, so it assumes so until it is told.
         """
         self._machine = Machine()
-        self._metrics = Metrics(self.context.system.directory)
+        self._metrics = Metrics(self.context.system.directory, self._loop_lag)
         if self.context.meter.restarts:
             self._watch(True)
 

@@ -49,7 +49,7 @@ from toru.actors.runtime import ActorContext, Address, LoopActor, Message
 from toru.actors.task_output import TaskOutput
 from toru.clock import utc_now
 from toru.domain import task_lifecycle as life
-from toru.domain.run_summary import summarize
+from toru.domain.run_view import view_of
 from toru.errors import Conflict, DeadlineExceeded, ToruError, Unavailable
 from toru.runner.records import read_exit
 
@@ -220,7 +220,7 @@ class Task(LoopActor):
             self._run,
             started_at=self._run.started_at or report.started_at,
             output_size=report.size,
-            cpu_s=round(report.cpu_user_s + report.cpu_system_s, 3),
+            cpu_s=report.cpu_s,
             max_rss_bytes=report.max_rss_bytes,
         )
         left = [item for item in report.leftovers if not item.ended]
@@ -340,7 +340,7 @@ class Task(LoopActor):
         self._tell_viewers(TaskNotice(self._id, _encode(notice)))
 
     def _publish(self) -> None:
-        data = msgspec.Raw(_encode(summarize(self._run)))
+        data = msgspec.Raw(_encode(view_of(msgspec.structs.replace(self._run, output=""))))
         self._services.hub.tell(Publish("tasks", data, owner_id=self._run.user_id, owned=True))
 
     def _linger(self) -> None:

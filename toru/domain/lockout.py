@@ -61,7 +61,7 @@ def decide(state: Lockout, event: Event, now: float) -> Decision:
     """
     current = _pruned(state, now)
     if current.locked_until > now:
-        return Decision(current, math.ceil(current.locked_until - now))
+        return Decision(current, _whole_seconds(current.locked_until - now))
     if event == "success":
         return Decision(Lockout(), 0)
     if event == "attempt":
@@ -70,7 +70,7 @@ def decide(state: Lockout, event: Event, now: float) -> Decision:
     lock_s = _lock_s(len(failures))
     if lock_s == 0:
         return Decision(Lockout(failures), 0)
-    return Decision(Lockout(failures, now + lock_s), math.ceil(lock_s))
+    return Decision(Lockout(failures, now + lock_s), _whole_seconds(lock_s))
 
 
 def _pruned(state: Lockout, now: float) -> Lockout:
@@ -84,6 +84,11 @@ def _lock_s(count: int) -> float:
     if count > last:
         return longest if count % EVERY == 0 else 0.0
     return dict(STEPS).get(count, 0.0)
+
+
+def _whole_seconds(left_s: float) -> int:
+    """Round up, but not for what adding floats has added."""
+    return max(1, math.ceil(round(left_s, 3)))
 
 
 def lockout_address(address: str) -> str:

@@ -24,6 +24,10 @@ class ExitReport(msgspec.Struct, frozen=True):
     Attributes:
         code: the exit code; negative is the signal; None when nobody knows.
         size: bytes of output in all.
+        cpu_user_s: processor seconds in user mode; like the next two, None when the runner was
+            not there to see the end.
+        cpu_system_s: processor seconds in the kernel.
+        max_rss_bytes: the most memory that one of its processes held.
         leftovers: processes that outlived their leader.
     """
 
@@ -34,10 +38,17 @@ class ExitReport(msgspec.Struct, frozen=True):
     size: int = 0
     reason: str = "exit"
     cancelled: bool = False
-    cpu_user_s: float = 0.0
-    cpu_system_s: float = 0.0
-    max_rss_bytes: int = 0
+    cpu_user_s: float | None = None
+    cpu_system_s: float | None = None
+    max_rss_bytes: int | None = None
     leftovers: list[Leftover] = msgspec.field(default_factory=list)
+
+    @property
+    def cpu_s(self) -> float | None:
+        """Processor seconds in all."""
+        if self.cpu_user_s is None or self.cpu_system_s is None:
+            return None
+        return round(self.cpu_user_s + self.cpu_system_s, 3)
 
 
 class Leftover(msgspec.Struct, frozen=True):

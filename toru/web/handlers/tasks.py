@@ -26,9 +26,9 @@ from toru.actors.messages.tasks import (
     TaskStarted,
 )
 from toru.domain.permissions import Access
+from toru.domain.run_view import RunView, view_of
 from toru.web.base import ApiHandler, Body, Query, Route, Success
 from toru.web.openapi import operation
-from toru.web.run_view import RunView, view_of
 from toru.web.streaming import send_pieces
 
 PAGE_RUNS = 100
