@@ -44,6 +44,9 @@ UNSENT_LIMIT_BYTES = 2 * 1024 * 1024
 """How much may wait for one connection; a viewer over it is read from disk later."""
 
 MAX_CURSORS = 256
+MAX_STARTING = 32
+"""Runs of one connection that are being accepted at a time; they share their commits."""
+
 SESSION_ENDED = 4401
 _RETRY_S = 0.25
 
@@ -97,6 +100,7 @@ class Client(LoopActor):
         self._hub = hub
         self._cursors: dict[str, _Cursor] = {}
         self._unsent = 0
+        self._starting = asyncio.Semaphore(MAX_STARTING)
         self._room = asyncio.Event()
         self._room.set()
 
@@ -159,7 +163,8 @@ class Client(LoopActor):
     async def _obey(self, message: wire.AnyClientMessage) -> None:
         match message:
             case wire.Run(script=script, args=args):
-                await self._run(script, args)
+                await self._starting.acquire()
+                self.background(self._run(script, args))
             case wire.Cancel(task_id=task_id):
                 await self._cancel(task_id)
             case wire.Attach(task_id=task_id, offset=offset):
@@ -174,12 +179,16 @@ class Client(LoopActor):
                 self._send(_PONG)
 
     async def _run(self, script: str, args: dict[str, str]) -> None:
-        started = await self._tasks.ask(
-            StartTask(script, self._session, args, trigger="websocket"), deadline_s=30.0
-        )
-        if started.waiting:
-            self._send(_encode({"type": "queued", "task_id": started.task_id}))
-        self._watch(started.task_id, _Cursor(0, announce=True))
+        message = StartTask(script, self._session, args, trigger="websocket")
+        try:
+            started = await self._tasks.ask(message, deadline_s=30.0)
+            if started.waiting:
+                self._send(_encode({"type": "queued", "task_id": started.task_id}))
+            self._watch(started.task_id, _Cursor(0, announce=True))
+        except ToruError as error:
+            self._send_error(error.sentence, None)
+        finally:
+            self._starting.release()
 
     async def _cancel(self, task_id: str) -> None:
         await self._tasks.ask(CancelTask(task_id, self._session))
