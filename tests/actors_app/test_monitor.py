@@ -32,7 +32,9 @@ async def monitor_of(stage: Stage) -> Address:
     await stage.open()
     at = stage.system.address
     await stage.recorder("hub")
-    return await stage.system.spawn(ChildSpec("monitor", Monitor, (at("hub"), at("db_reader"), stage.loop_lag)))
+    return await stage.system.spawn(
+        ChildSpec("monitor", Monitor, (at("hub"), at("db_reader"), stage.loop_lag))
+    )
 
 
 async def until(condition: Callable[[], bool], timeout_s: float = 20.0) -> None:
@@ -126,6 +128,7 @@ async def test_metrics_are_text_that_prometheus_reads(stage: Stage) -> None:
     assert samples["toru_actor_messages_handled_total", "db_writer"] >= 1
     assert samples["toru_actors", "monitor"] == 1
     assert samples["toru_websocket_clients",] == 0
+    assert samples["toru_event_loop_lag_seconds", "0.99"] >= 0
     assert samples["process_resident_memory_bytes",] > 1_000_000
     assert samples["process_cpu_seconds_total",] > 0
 
