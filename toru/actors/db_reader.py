@@ -23,7 +23,7 @@ logger = logging.getLogger("toru.storage")
 
 READER_NAMES = ("db_reader_1", "db_reader_2")
 
-_STEPS_A_LOOK = 20_000  # SQLite's virtual machine runs so many steps between looks at the clock
+_STEPS_A_LOOK = 2_000  # SQLite's virtual machine runs so many steps between looks at the clock
 _FORWARD_DEADLINE_S = (
     60.0  # over what anyone waits: the asker's own deadline is the one that counts
 )

@@ -72,9 +72,15 @@ class DbWriter(ThreadActor):
         _answer(outcomes)
 
     def _commit(self, deliveries: list[Delivery]) -> list[_Outcome]:
+        """Make the changes in one transaction; an error leaves it to the closing to undo it.
+
+        A ROLLBACK would fail where SQLite has rolled back by itself, as it does on a full disk.
+        """
         database, changes = self._connected()
-        with database.transaction():
-            return [_outcome(changes, delivery) for delivery in deliveries]
+        database.begin()
+        outcomes = [_outcome(changes, delivery) for delivery in deliveries]
+        database.commit()
+        return outcomes
 
     def _connected(self) -> tuple[peewee.Database, Changes]:
         if self._database is None or self._changes is None:

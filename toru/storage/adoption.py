@@ -56,18 +56,20 @@ def normalise_time(value: object) -> str | None:
     """
     if value is None or value == "":
         return None
-    if isinstance(value, int | float):
-        return format_time(value / 1000 if value >= _MILLISECONDS_FROM else value)
+    try:
+        moment = _moment(value)
+        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError, OSError):
+        return str(value)
+    return moment.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
+def _moment(value: object) -> datetime:
     if isinstance(value, datetime):
-        moment = value
-    else:
-        try:
-            moment = datetime.fromisoformat(str(value).strip().removesuffix(" UTC"))
-        except ValueError:
-            return str(value)
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return format_time(moment.timestamp())
+        return value
+    if isinstance(value, int | float):
+        return datetime.fromtimestamp(value / 1000 if value >= _MILLISECONDS_FROM else value, UTC)
+    return datetime.fromisoformat(str(value).strip().removesuffix(" UTC"))
 
 
 def _copy(database: peewee.Database, name: str, fresh: str, columns: list[str]) -> None:

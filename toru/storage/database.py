@@ -173,7 +173,7 @@ def locate(
         name = url[len(_SQLITE) :]
         if not url.lower().startswith(_SQLITE) or not name or name == ":memory:":
             raise ConfigError("DATABASE_URL must name a file: sqlite:/// and its path.")
-        return SqliteLocation(Path.cwd() / name, busy_timeout_s)
+        return SqliteLocation(Path(name).absolute(), busy_timeout_s)
     if scheme in {"postgres", "postgresql"}:
         return PostgresLocation(url, busy_timeout_s)
     raise ConfigError("DATABASE_URL must start with sqlite:/// or postgresql://.")
