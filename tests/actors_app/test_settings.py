@@ -5,7 +5,9 @@ Runs on: the test's event loop.
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +23,7 @@ from toru.actors.messages.settings import (
     SettingsChanged,
 )
 from toru.actors.messages.storage import GetSettings, SaveSetting
+from toru.actors.runtime import ActorContext, ChildSpec, Message, ThreadActor
 from toru.errors import BadRequest, NotFound
 
 if TYPE_CHECKING:
@@ -50,6 +53,39 @@ async def test_a_change_is_durable_told_and_in_force_when_it_is_answered(stage: 
     rows.close()
     assert (await settings.ask(GetInForce())).max_concurrent_tasks == 3
     assert stage.heard == [SettingsChanged("max_concurrent_tasks", "3")]
+
+
+class BusyListener(ThreadActor):
+    """A listener that takes one message and then none until it is let go on."""
+
+    mailbox_limit = 1
+
+    def __init__(
+        self, context: ActorContext, go_on: threading.Event, heard: list[Message[Any]]
+    ) -> None:
+        super().__init__(context)
+        self._go_on = go_on
+        self._heard = heard
+
+    def on_receive(self, message: Message[Any]) -> None:
+        """Keep a message once there is time for it."""
+        self._go_on.wait(30)
+        self._heard.append(message)
+
+
+@pytest.mark.gen_test
+async def test_a_listener_that_was_too_busy_hears_the_last_value_later(stage: Stage) -> None:
+    await stage.open()
+    go_on = threading.Event()
+    await stage.system.spawn(ChildSpec("busy", BusyListener, (go_on, stage.heard)))
+    settings = await stage.settings("busy")
+    for value in ("2", "3", "4", "5"):
+        await settings.ask(ChangeSetting("max_concurrent_tasks", value))
+    go_on.set()
+    last = SettingsChanged("max_concurrent_tasks", "5")
+    async with asyncio.timeout(20):
+        while last not in stage.heard:
+            await asyncio.sleep(0.01)
 
 
 @pytest.mark.gen_test

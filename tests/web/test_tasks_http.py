@@ -178,6 +178,22 @@ def test_a_big_raw_download_is_whole_and_costs_no_memory(hub: HubProcess) -> Non
     assert peak - before < 32 * 1024 * 1024
 
 
+def test_a_download_whose_rest_is_gone_is_cut_and_never_looks_whole(hub: HubProcess) -> None:
+    hub.script("lost.sh", "seq 6000000\n")
+    run = run_script(hub, "lost.sh")
+    path = f"/api/tasks/{run['id']}"
+    connection = http.client.HTTPConnection("127.0.0.1", hub.port, timeout=60)
+    connection.request("GET", f"{path}/output?format=raw", headers={"Cookie": hub.cookie})
+    response = connection.getresponse()
+    got = len(response.read(1 << 20))
+    assert hub.http("DELETE", path).status == 200
+    with pytest.raises((http.client.IncompleteRead, ConnectionResetError)):
+        while piece := response.read(1 << 20):
+            got += len(piece)
+    connection.close()
+    assert got < run["output_size"]
+
+
 def test_a_client_that_leaves_in_mid_download_leaves_nothing_behind(hub: HubProcess) -> None:
     hub.script("much.sh", "seq 3000000\n")
     task_id = run_script(hub, "much.sh")["id"]
