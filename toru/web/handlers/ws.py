@@ -13,7 +13,7 @@ from tornado.websocket import WebSocketClosedError, WebSocketHandler
 from toru.actors.messages.hub import Received
 from toru.actors.runtime import Address
 from toru.domain.permissions import Access
-from toru.errors import DeadlineExceeded, Unavailable
+from toru.errors import BadRequest, DeadlineExceeded, Unavailable
 from toru.web.base import ApiHandler, Route
 from toru.web.openapi import operation
 
@@ -34,6 +34,8 @@ class SocketHandler(ApiHandler, WebSocketHandler):
     )
     async def get(self) -> None:
         """Upgrade the connection (RFC 6455)."""
+        if self.request.headers.get("Upgrade", "").lower() != "websocket":
+            raise BadRequest("This path opens a WebSocket; the request asks for none.")
         await WebSocketHandler.get(self)
 
     def open(self) -> None:
