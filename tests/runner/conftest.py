@@ -19,7 +19,8 @@ def runners(tmp_path: Path) -> Iterator[Runners]:
     runners = Runners(tmp_path)
     yield runners
     runners.stop()
-    assert "This is a bug" not in (tmp_path / "runner" / "runner.log").read_text()
+    log = (tmp_path / "runner" / "runner.log").read_text()
+    assert "This is a bug" not in log, log
 
 
 @pytest.fixture

@@ -136,6 +136,12 @@ def test_an_orphan_is_known_by_any_of_its_evidence() -> None:
     assert pids(tree_of(first, found, NOTHING, below=1, leaders=leaders)) == []
 
 
+def test_the_mark_of_another_run_outweighs_the_environment() -> None:
+    probe = Probe(lambda pid: 78, lambda pid: "a", lambda pid, pipes: True)
+    assert tree_of(Identity("a", 77), table((10, 1, 10, 5)), probe, below=1) == []
+    assert pids(tree_of(Identity("a", None), table((10, 1, 10, 5)), probe, below=1)) == [10]
+
+
 def test_the_session_counts_only_for_what_is_not_older_than_the_leader() -> None:
     found = table((11, 1, 10, 6), (12, 1, 10, 3), (10, 1, 10, 9))
     identity = Identity("a", None, (10, 5))

@@ -5,6 +5,7 @@ Runs on: pytest; needs /proc and sh.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -177,12 +178,24 @@ def test_starting_detached_is_safe_twenty_times_and_leaves_no_child(tmp_path: Pa
     for _ in range(20):
         launch.start(tmp_path)
     hub = runners.connect()
+    wait_for(lambda: len(serving(tmp_path)) == 1, "the others have found the lock taken")
     assert (os.getppid() != hub.hello["pid"], os.getpid() in session_of(hub)) == (True, False)
     own = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
     assert str(hub.hello["pid"]) not in own
     hub.send(type="shutdown", end_runs=True)
     wait_for(lambda: not alive(hub.hello["pid"]), "it leaves")
     hub.close()
+
+
+def serving(data: Path) -> list[str]:
+    """Return the processes that serve, or are about to find out that another does."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            words = path.read_bytes().split(b"\0")
+            if os.fsencode(data) in words and b"-P" in words:
+                found.append(path.parent.name)
+    return found
 
 
 def session_of(hub: Hub) -> set[int]:

@@ -17,7 +17,7 @@ from pathlib import Path
 from unittest import mock
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from toru.runner import store_writer
@@ -247,6 +247,7 @@ def test_storage_that_refuses_makes_a_gap_and_is_tried_again(
         assert b"[toru: 1100 bytes" in b"".join(reader.raw())
 
 
+@example(parts=[(1, 304, False), (1, 200, True), (1, 1, False)], limit=504)
 @given(
     parts=st.lists(st.tuples(st.integers(1, 2), st.integers(1, 200), st.booleans()), max_size=40),
     limit=st.integers(2, 3000),

@@ -108,7 +108,8 @@ def own_children() -> set[int] | None:
 
 
 def _mark_of(pid: int) -> int | None:
-    return procfs.soft_limit(pid, _MARK_TITLE) if IS_LINUX else None
+    limit = procfs.soft_limit(pid, _MARK_TITLE) if IS_LINUX else None
+    return limit if limit is not None and limit >= _MARK_BASE else None
 
 
 def _run_id_of(pid: int) -> str | None:

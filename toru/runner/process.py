@@ -94,8 +94,9 @@ class Identity:
         name = (process.pid, process.start)
         if name == self.leader or name in self.seen:
             return True
-        if self.mark is not None and probe.mark(process.pid) == self.mark:
-            return True
+        mark = probe.mark(process.pid)
+        if mark is not None and self.mark is not None:
+            return mark == self.mark
         if probe.run_id(process.pid) == self.run_id:
             return True
         return bool(self.pipes) and probe.writes_to_pipe(process.pid, self.pipes)
@@ -109,7 +110,13 @@ class Identity:
 
 
 class Probe:
-    """How evidence about a process is got; see ``platform``."""
+    """How evidence about a process is got; see ``platform``.
+
+    Args:
+        mark: returns the mark of the run that the process of that number is of, or None.
+        run_id: returns what it has in ``TORU_RUN_ID``, or None.
+        writes_to_pipe: tells whether it holds the writing end of one of the pipes.
+    """
 
     __slots__ = ("mark", "run_id", "writes_to_pipe")
 

@@ -344,10 +344,10 @@ class Runner:
             return
         if self._link.busy:
             return
-        for run in self._dirty:
-            if not run.ended:
-                self._link.send({"type": "progress", "id": run.id, "size": run.size})
-        self._dirty.clear()
+        # Sending may find the hub gone, and that comes back here.
+        dirty, self._dirty = self._dirty, set()
+        for run in dirty:
+            self._link.send({"type": "progress", "id": run.id, "size": run.size})
         self._progress_timer = self._loop.call_later(_PROGRESS_S, self._send_progress)
 
     def _relay(self, frame: bytes) -> None:

@@ -227,13 +227,18 @@ class OutputReader:
     def _read_kept(self, header: Header, start: int, end: int) -> list[Piece | Gap]:
         """Read a range that is kept and does not cross ``half``; at least one piece of it."""
         runs = self._streams(header, start, end)
-        data = self._data(header, start, runs[-1].end)
+        # What is lost may never have been written, so that the file ends there: no read across it.
+        lost = any(run.stream == LOST for run in runs)
+        data = b"" if lost else self._data(header, start, runs[-1].end)
         pieces: list[Piece | Gap] = []
         for run in runs:
             if run.stream == LOST:
                 pieces.append(Gap(run.start, run.end))
                 continue
-            part = data[run.start - start : run.end - start] if len(runs) > 1 else data
+            if lost:
+                part = self._data(header, run.start, run.end)
+            else:
+                part = data[run.start - start : run.end - start] if len(runs) > 1 else data
             if part:
                 pieces.append(Piece(run.stream, run.start, part, run.time))
             if len(part) < run.end - run.start:
