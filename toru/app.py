@@ -72,11 +72,12 @@ async def serve(config: Config) -> int:
         clients = Clients(system)
         for spec in actor_specs(system, config, storage, clients.members, loop_lag):
             await system.spawn(spec)
-        stack.push_async_callback(clients.close_all)
 
         services = _services(system, config, clients)
         server = WebServer(services)
         stack.push_async_callback(server.drain, DRAIN_S)
+        stack.push_async_callback(clients.close_all)
+        stack.callback(server.stop)
         server.start(sockets)
         logger.info("Toru is ready on %s", _url(config, sockets))
         await stop.asked.wait()
@@ -171,7 +172,7 @@ class Clients:
         self._system.keep(stopping)
 
     async def close_all(self) -> None:
-        """Stop the actors that are left."""
+        """Stop the actors that are left; each closes its connection with 1001 (RFC 6455)."""
         await self._children.stop_all()
 
 

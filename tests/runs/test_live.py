@@ -145,12 +145,18 @@ def _zombie(pid: int) -> bool:
 def test_nothing_is_left_of_a_script_that_ignores_term_and_double_forks(hub: HubProcess) -> None:
     pids = hub.folder / "stubborn.pids"
     settled = hub.folder / "stubborn.settled"
+    daemon = hub.folder / "daemon.bash"
+    daemon.write_text(
+        f"""trap '' TERM
+( trap '' TERM; echo $BASHPID >> "{pids}"; touch "{settled}"; while :; do sleep 600; done ) &
+"""
+    )
     hub.script(
         "stubborn.bash",
         f"""trap '' TERM
 echo $$ >> "{pids}"
 ( trap '' TERM; echo $BASHPID >> "{pids}"; sleep 600 ) &
-setsid bash -c 'trap "" TERM; ( trap "" TERM; echo $BASHPID >> "{pids}"; touch "{settled}"; while :; do sleep 600; done ) & exit' &
+setsid bash "{daemon}" &
 wait %2
 echo ready
 while :; do sleep 600; done

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sqlite3
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.support.hub import HubProcess, wait_until
+from tests.support.websocket import Closed
 from toru.clock import parse_time
 
 COUNTER = """#!/bin/bash
@@ -100,6 +105,16 @@ def test_a_regular_stop_leaves_the_runs_alone_and_exits_with_0(own_hub: HubProce
     assert end["code"] == 42
 
 
+def test_a_stop_tells_the_websockets_that_the_hub_goes_away(own_hub: HubProcess) -> None:
+    with own_hub.websocket() as socket:
+        socket.send({"type": "ping"})
+        assert socket.read()["type"] == "pong"
+        assert own_hub.stop() == 0
+        with pytest.raises(Closed) as closed:
+            socket.read()
+    assert closed.value.code == 1001
+
+
 def test_waiting_runs_survive_a_restart_and_are_run_once(own_hub: HubProcess) -> None:
     hub = own_hub
     hub.http("PUT", "/api/settings/max_concurrent_tasks", {"value": "1"})
@@ -132,9 +147,8 @@ def test_a_run_whose_runner_was_killed_is_interrupted_and_the_next_one_works(
         task_id = socket.read_until("stdout")["task_id"]
         victim = int(pid_file.read_text())
         runner = int(Path(f"/proc/{victim}/stat").read_text().rpartition(")")[2].split()[1])
-        Path(f"/proc/{runner}/stat").read_text()
-        _kill(runner)
-        output, end = socket.read_run()
+        os.kill(runner, signal.SIGKILL)
+        _, end = socket.read_run()
     assert end["type"] in ("exit", "error"), end
     row = wait_until(lambda: _ended(hub, task_id), what="the end of the run")
     assert row["state"] == "interrupted"
@@ -142,10 +156,3 @@ def test_a_run_whose_runner_was_killed_is_interrupted_and_the_next_one_works(
     wait_until(lambda: not Path(f"/proc/{victim}").exists(), what="the end of the process")
     hub.script("next.sh", "echo next\n")
     assert hub.run("next.sh")[0] == "next\n"
-
-
-def _kill(pid: int) -> None:
-    import os
-    import signal
-
-    os.kill(pid, signal.SIGKILL)

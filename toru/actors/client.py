@@ -15,7 +15,6 @@ import msgspec
 from toru.actors.messages import client as wire
 from toru.actors.messages.auth import CheckSession, Session
 from toru.actors.messages.hub import (
-    CloseClient,
     EndSession,
     Join,
     Leave,
@@ -48,6 +47,7 @@ MAX_STARTING = 32
 """Runs of one connection that are being accepted at a time; they share their commits."""
 
 SESSION_ENDED = 4401
+_GOING_AWAY = 1001
 _RETRY_S = 0.25
 
 _encode = msgspec.json.encode
@@ -109,8 +109,9 @@ class Client(LoopActor):
         self._hub.tell(Join(self.context.name, self._session))
 
     def on_stop(self) -> None:
-        """Be forgotten by the Hub and by the runs."""
+        """Be forgotten by the Hub and by the runs; a connection that is still open is closed."""
         self._sign_off()
+        self._connection.close(_GOING_AWAY, "Toru is stopping.")
 
     def on_failure(self, *_exc_info: Any) -> None:
         """Close a connection whose actor failed: the client may come again."""
@@ -134,8 +135,6 @@ class Client(LoopActor):
                 self._view_again(task_id)
             case EndSession():
                 self._end_session()
-            case CloseClient(code=code, reason=reason):
-                self._connection.close(code, reason)
             case _:
                 return super().on_receive(message)
         return None

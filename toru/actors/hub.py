@@ -11,7 +11,6 @@ import msgspec
 
 from toru.actors.messages.auth import Session
 from toru.actors.messages.hub import (
-    CloseClient,
     CountSubscribers,
     EndSession,
     Join,
@@ -72,11 +71,6 @@ class Hub(LoopActor):
         """Take up what an earlier Hub of this name did."""
         for topic in {topic for member in self._members.values() for topic in member.topics}:
             self._watch(topic)
-
-    async def on_stop(self) -> None:  # type: ignore[override]  # pykka's hook, awaited here
-        """Tell every client that the hub goes away (RFC 6455: 1001)."""
-        for name in tuple(self._members):
-            self._tell(name, CloseClient(1001, "Toru is stopping."))
 
     def on_receive(self, message: Message[Any]) -> Any:
         """Handle one message."""

@@ -27,9 +27,12 @@ class WebServer:
         """Accept connections from now on."""
         self._server.add_sockets(sockets)
 
-    async def drain(self, limit_s: float) -> None:
-        """Accept no more, let requests finish for ``limit_s`` seconds, then close."""
+    def stop(self) -> None:
+        """Accept no more; what is under way goes on."""
         self._server.stop()
+
+    async def drain(self, limit_s: float) -> None:
+        """Let requests finish for ``limit_s`` seconds, then close every connection."""
         await self.application.under_way.wait(limit_s)
         try:
             await asyncio.wait_for(self._server.close_all_connections(), 1.0)

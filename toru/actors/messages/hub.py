@@ -87,10 +87,3 @@ class Push(Message[None], frozen=True):
 
 class EndSession(Message[None], frozen=True):
     """The session has ended: say so and close with 4401."""
-
-
-class CloseClient(Message[None], frozen=True):
-    """Close the connection."""
-
-    code: int
-    reason: str
