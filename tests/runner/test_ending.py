@@ -145,7 +145,9 @@ def test_the_mark_of_another_run_outweighs_the_environment() -> None:
 def test_the_session_counts_only_for_what_is_not_older_than_the_leader() -> None:
     found = table((11, 1, 10, 6), (12, 1, 10, 3), (10, 1, 10, 9))
     identity = Identity("a", None, (10, 5))
-    assert pids(tree_of(identity, found, NOTHING, below=1, leaders=frozenset({10}))) == [11]
+    assert pids(
+        tree_of(identity, found, NOTHING, below=1, leaders=frozenset({10}), by_session=True)
+    ) == [11]
 
 
 def test_what_is_not_below_the_subreaper_is_never_of_a_run() -> None:

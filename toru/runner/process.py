@@ -138,6 +138,7 @@ def tree_of(
     *,
     below: int | None,
     leaders: frozenset[int] = frozenset(),
+    by_session: bool = False,
 ) -> list[Process]:
     """Return the living processes of a run.
 
@@ -147,6 +148,8 @@ def tree_of(
         probe: for evidence that the table does not have.
         below: the subreaper that all of them are below, so that only its direct children need
             evidence; None to look at every process.
+        by_session: whether the leader's session is evidence. Not for what an earlier runner has
+            left: the number of the session may be a stranger's by now.
         leaders: the numbers of the spawned processes of all runs, which are orphans of none.
     """
     if below is None:
@@ -159,7 +162,7 @@ def tree_of(
         is_leader = process.pid in leaders
         if is_leader and (process.pid, process.start) != identity.leader:
             continue
-        if identity.owns(process, probe) or (below is not None and identity.in_session(process)):
+        if identity.owns(process, probe) or (by_session and identity.in_session(process)):
             roots.append(process)
     living = [process for process in descendants(table, roots) if not process.zombie]
     identity.seen.update((process.pid, process.start) for process in living)

@@ -64,10 +64,8 @@ class Run:
         self.started_at: str | None = None
         self.finished_at: str | None = None
         self.children = True
-        self.record: dict[str, object] = {}
         self.hub_gone_s: float | None = None
         self.hub_timer: Timer | None = None
-        self.saved = True
         self.nothing_left = False
         self._loop = loop
         self._find_tree = find_tree

@@ -5,7 +5,6 @@ Runs on: the runner's only thread.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import socket
@@ -15,12 +14,14 @@ from pathlib import Path
 from toru import __version__
 from toru.clock import format_time
 from toru.runner import platform
-from toru.runner.capture import Capture, RelaySink, StoreSink
+from toru.runner.capture import Capture
+from toru.runner.ledger import Ledger
 from toru.runner.link import HubLink
-from toru.runner.log import log, log_exception
+from toru.runner.log import log_exception
 from toru.runner.loop import Loop, Timer
-from toru.runner.process import Identity, Process, tree_of
-from toru.runner.records import EXIT_NAME, SPAWN_NAME, LiveMarkers, write_json
+from toru.runner.process import Identity
+from toru.runner.progress import Progress
+from toru.runner.records import LiveMarkers
 from toru.runner.recovery import recover
 from toru.runner.requests import (
     PROTOCOL,
@@ -32,12 +33,10 @@ from toru.runner.requests import (
 )
 from toru.runner.run import Run
 from toru.runner.spawn import spawn
-from toru.runner.store_format import INDEX_NAME, LOG_NAME
-from toru.runner.store_writer import OutputWriter
+from toru.runner.trees import Trees
 
-_PROGRESS_S = 0.010
-_SAVE_AGAIN_S = 5.0
 _GRACE_S = 5.0
+_GRACE_OF_SURVIVORS_S = 2.0
 _TURN_BYTES = 4 * 1024 * 1024
 _RUN_MOST_BYTES = 1024 * 1024
 _RUN_LEAST_BYTES = 64 * 1024
@@ -57,17 +56,13 @@ class Runner:
         self._loop = loop
         self._idle_s = idle_s
         self._started_at = format_time(time.time())
-        self._subreaper = platform.become_subreaper()
         self._descriptor_limit = platform.raise_descriptor_limit()
-        self._boot = platform.boot_id()
-        self._live = LiveMarkers(data / "runner" / "live")
+        boot_id = platform.boot_id()
+        live = LiveMarkers(data / "runner" / "live")
         self._runs: dict[str, Run] = {}
         self._leaders: dict[int, Run] = {}
         self._relays: set[Run] = set()
-        self._dirty: set[Run] = set()
-        self._progress_timer: Timer | None = None
         self._idle_timer: Timer | None = None
-        self._save_timer: Timer | None = None
         self._closing = False
         self._left = False
         self._link = HubLink(
@@ -77,11 +72,14 @@ class Runner:
             on_change=self._on_hub_change,
             on_drained=self._on_drained,
         )
+        self._trees = Trees(self._leaders.keys(), subreaper=platform.become_subreaper())
+        self._ledger = Ledger(loop, live, boot_id, on_saved=self._check_idle)
+        self._progress = Progress(loop, self._link)
         loop.on_signal(signal.SIGCHLD, self._reap)
         loop.on_signal(signal.SIGTERM, self._end_all)
         for ignored in (signal.SIGHUP, signal.SIGINT):
             loop.on_signal(ignored, _ignore)
-        recover(self._live, self._boot, self._adopt)
+        recover(live, boot_id, self._adopt)
         self._check_idle()
 
     # What the hub asks
@@ -185,22 +183,12 @@ class Runner:
             RequestError: it cannot be started.
         """
         mark = platform.new_mark()
-        record: dict[str, object] = {
-            "id": request.id,
-            "directory": request.directory,
-            "program": request.argv[0],
-            "mark": mark,
-            "boot_id": self._boot,
-            "created_at": format_time(time.time()),
-            "pid": None,
-            "start": None,
-        }
-        sink = self._prepare(request, record)
+        sink = self._ledger.begin(request, mark, self._relay)
         try:
             spawned = spawn(request, mark, self._descriptor_limit)
         except RequestError:
             sink.close()
-            self._undo(request)
+            self._ledger.undo(request)
             raise
         run = self._make_run(Identity(request.id, mark), request.directory, request.leave)
         capture = Capture(
@@ -217,13 +205,7 @@ class Runner:
         leader = platform.find_process(spawned.pid)
         if leader is not None:
             run.identity.leader = (leader.pid, leader.start)
-        run.record = {
-            **record,
-            "pid": spawned.pid,
-            "start": leader.start if leader else None,
-            "started_at": run.started_at,
-        }
-        self._save_spawn(run)
+        self._ledger.started(run)
         run.hub_gone_s = request.hub_gone_s
         self._watch_hub_gone(run)
         if request.relay:
@@ -234,8 +216,8 @@ class Runner:
         run = Run(
             identity,
             self._loop,
-            find_tree=self._tree,
-            others_alive=self._others_alive,
+            find_tree=self._trees.of,
+            others_alive=self._trees.others_alive,
             on_stage=self._on_stage,
             on_end=self._on_end,
             directory=directory,
@@ -244,44 +226,6 @@ class Runner:
         self._runs[run.id] = run
         self._check_idle()
         return run
-
-    def _prepare(self, request: SpawnRequest, record: dict[str, object]) -> StoreSink | RelaySink:
-        """Make what has to be on disk before there is a process.
-
-        Raises:
-            RequestError: it has run before, or the storage refuses.
-        """
-        try:
-            if request.directory is not None:
-                directory = Path(request.directory)
-                directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-                if (directory / SPAWN_NAME).exists() or (directory / EXIT_NAME).exists():
-                    raise RequestError(
-                        "already_ran", f"The run {request.id} has been started before."
-                    )
-            self._live.put(request.id, record)
-            if request.relay:
-                return RelaySink(self._relay, request.relay_id, request.relay_limit_bytes)
-            return StoreSink(OutputWriter(request.directory or "", request.output_limit_bytes))
-        except OSError as error:
-            self._undo(request)
-            sentence = f"The run's files cannot be made: {error.strerror}."
-            raise RequestError("storage", sentence) from None
-
-    def _undo(self, request: SpawnRequest) -> None:
-        self._live.remove(request.id)
-        if request.directory is not None and not request.relay:
-            for name in (LOG_NAME, INDEX_NAME):
-                with contextlib.suppress(OSError):
-                    Path(request.directory, name).unlink()
-
-    def _save_spawn(self, run: Run) -> None:
-        try:
-            self._live.put(run.id, run.record)
-            if run.directory is not None:
-                write_json(Path(run.directory, SPAWN_NAME), run.record)
-        except OSError as error:
-            log(f"The start of {run.id} cannot be written down: {error}.")
 
     def _send_started(self, run: Run) -> None:
         self._link.send(
@@ -295,14 +239,13 @@ class Runner:
         directory = record.get("directory")
         run = self._make_run(identity, directory if isinstance(directory, str) else None, False)
         pid, started_at = record.get("pid"), record.get("started_at")
-        run.record = record
         run.nothing_left = nothing_left
         run.begin_interrupted(
             pid if isinstance(pid, int) else None,
             started_at if isinstance(started_at, str) else None,
             size,
         )
-        run.stop("interrupted", _GRACE_S)
+        run.stop("interrupted", _GRACE_OF_SURVIVORS_S)
 
     # What the system tells
 
@@ -332,23 +275,7 @@ class Runner:
                     if relay.capture is not None:
                         relay.capture.pause()
             return
-        self._dirty.add(run)
-        if self._progress_timer is None:
-            self._send_progress()
-
-    def _send_progress(self) -> None:
-        """Tell of new output at once when the line was idle, else together a little later."""
-        self._progress_timer = None
-        if not self._dirty or not self._link.greeted:
-            self._dirty.clear()
-            return
-        if self._link.busy:
-            return
-        # Sending may find the hub gone, and that comes back here.
-        dirty, self._dirty = self._dirty, set()
-        for run in dirty:
-            self._link.send({"type": "progress", "id": run.id, "size": run.size})
-        self._progress_timer = self._loop.call_later(_PROGRESS_S, self._send_progress)
+        self._progress.tell(run)
 
     def _relay(self, frame: bytes) -> None:
         self._link.send_frame(frame)
@@ -357,8 +284,7 @@ class Runner:
         for run in self._relays:
             if run.capture is not None:
                 run.capture.resume()
-        if self._progress_timer is None:
-            self._send_progress()
+        self._progress.go_on()
 
     def _on_hub_change(self) -> None:
         self._on_drained()
@@ -381,59 +307,16 @@ class Runner:
         share = _TURN_BYTES // max(1, len(self._leaders))
         return min(max(share, _RUN_LEAST_BYTES), _RUN_MOST_BYTES)
 
-    # The trees
-
-    def _tree(self, run: Run) -> list[Process]:
-        if run.nothing_left:
-            return []
-        run.identity.pipes = run.capture.inodes() if run.capture else frozenset()
-        below = os.getpid() if self._subreaper and run.children else None
-        table = platform.process_table()
-        leaders = frozenset(self._leaders)
-        return tree_of(run.identity, table, platform.PROBE, below=below, leaders=leaders)
-
-    def _others_alive(self, run: Run) -> bool:
-        if self._subreaper and run.children:
-            children = platform.own_children()
-            if children is not None and children <= self._leaders.keys():
-                # What has lost its parent is a child of the subreaper: there is nothing such.
-                return False
-        return any(process.pid != run.pid or not run.leader_alive for process in self._tree(run))
-
     # Ending
 
     def _on_stage(self, run: Run, stage: str) -> None:
         self._link.send({"type": "stage", "id": run.id, "stage": stage})
 
     def _on_end(self, run: Run) -> None:
-        self._dirty.discard(run)
+        self._progress.forget(run)
         self._relays.discard(run)
-        run.saved = self._save_exit(run)
-        if not run.saved and self._save_timer is None:
-            self._save_timer = self._loop.call_later(_SAVE_AGAIN_S, self._save_again)
+        self._ledger.ended(run)
         self._link.send({"type": "exited", **run.exit_fields()})
-        self._check_idle()
-
-    def _save_exit(self, run: Run) -> bool:
-        try:
-            if run.directory is not None:
-                write_json(Path(run.directory, EXIT_NAME), run.exit_fields())
-        except FileNotFoundError:
-            pass  # the folder was deleted, and the interest in it too
-        except OSError as error:
-            log(f"The end of {run.id} cannot be written down: {error}.")
-            return False
-        self._live.remove(run.id)
-        return True
-
-    def _save_again(self) -> None:
-        self._save_timer = None
-        for run in self._runs.values():
-            if run.ended and not run.saved:
-                run.saved = self._save_exit(run)
-                if not run.saved:
-                    self._save_timer = self._loop.call_later(_SAVE_AGAIN_S, self._save_again)
-                    return
         self._check_idle()
 
     def _end_all(self) -> None:
@@ -448,7 +331,7 @@ class Runner:
         if self._idle_timer is not None:
             self._idle_timer.cancel()
             self._idle_timer = None
-        if any(not run.ended or not run.saved for run in self._runs.values()):
+        if self._ledger.unsaved or any(not run.ended for run in self._runs.values()):
             return
         if self._closing:
             self._leave()
