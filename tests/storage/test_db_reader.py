@@ -284,3 +284,15 @@ def test_no_list_sorts_or_scans_the_whole_history(filled: peewee.Database, path:
         steps = " ".join(str(row[3]) for row in plan)
         assert "TEMP B-TREE" not in steps
         assert "USING INDEX" in steps
+
+
+def test_runs_to_retire_are_the_old_ones_and_those_that_are_too_many(
+    filled: peewee.Database,
+) -> None:
+    Changes(filled).apply(messages.InsertRun(_run(100, state="running")))
+    nothing = answer(filled, messages.ListRunsToRetire(None, None))
+    assert nothing == []
+    assert answer(filled, messages.ListRunsToRetire(None, 58)) == [_id(0), _id(1)]
+    assert answer(filled, messages.ListRunsToRetire(None, 1000)) == []
+    every_ended = answer(filled, messages.ListRunsToRetire(None, 0))
+    assert every_ended == [_id(number) for number in range(60)]

@@ -69,7 +69,12 @@ class DbWriter(ThreadActor):
         if self._failing:
             self._failing = False
             logger.info("The database can be written again.")
-        _answer(outcomes)
+        mistake = _mistake(outcomes)
+        if mistake is not None:
+            _answer(outcomes)
+            raise mistake
+        # One call wakes the loop for the whole batch; an answer each would wake it for every one.
+        self.context.system.call_on_loop(_answer, outcomes)
 
     def _commit(self, deliveries: list[Delivery]) -> list[_Outcome]:
         """Make the changes in one transaction; an error leaves it to the closing to undo it.
@@ -117,8 +122,7 @@ def _outcome(changes: Changes, delivery: Delivery) -> _Outcome:
 
 
 def _answer(outcomes: list[_Outcome]) -> None:
-    """Answer after the commit; the first error that is no answer then ends the actor."""
-    crash: BaseException | None = None
+    """Answer what has been committed; any thread."""
     for delivery, value, error in outcomes:
         if error is None:
             delivery.reply(value)
@@ -126,6 +130,9 @@ def _answer(outcomes: list[_Outcome]) -> None:
             delivery.fail(error)
         else:
             delivery.fail(ActorCrashed("The database writer failed while it handled the message."))
-            crash = crash or error
-    if crash is not None:
-        raise crash
+
+
+def _mistake(outcomes: list[_Outcome]) -> BaseException | None:
+    """Return the first error that is no answer, but a mistake in the program."""
+    errors = (error for _, _, error in outcomes if error is not None)
+    return next((error for error in errors if not isinstance(error, ToruError)), None)

@@ -148,11 +148,10 @@ class Changes:
 
     def _save_setting(self, message: messages.SaveSetting) -> None:
         row = {settings.c.key: message.key, settings.c.value: message.value}
-        self._run(
-            settings.insert(row).on_conflict(
-                conflict_target=[settings.c.key], update={settings.c.value: message.value}
-            )
+        insert = settings.insert(row).on_conflict(
+            conflict_target=[settings.c.key], update={settings.c.value: message.value}
         )
+        self._run(insert.as_rowcount())
 
     def _add_quick_action(self, message: messages.InsertQuickAction) -> messages.QuickAction:
         order: Any = message.display_order

@@ -43,6 +43,7 @@ _RUN_WITHOUT_OUTPUT = [
     Value("") if name == "output" else column
     for name, column in zip(RUN_COLUMNS, _RUN, strict=True)
 ]
+_ALL_ROWS = 2**62
 _USER = columns(users, USER_COLUMNS)
 _CREDENTIALS = [*_USER, users.c.password_hash]
 
@@ -61,6 +62,8 @@ def answer(database: peewee.Database, message: Message[Any]) -> Any:
             return _one(database, _runs(_RUN).where(task_history.c.id == message.id), models.to_run)
         case messages.ListOpenRuns():
             return list_open_runs(database)
+        case messages.ListRunsToRetire():
+            return list_runs_to_retire(database, message)
         case messages.GetSettings():
             return dict(_rows(database, settings.select(settings.c.key, settings.c.value)))
         case messages.ListSessions():
@@ -111,6 +114,23 @@ def list_open_runs(database: peewee.Database) -> list[messages.Run]:
     runs = task_history.c
     query = _runs(_RUN).where(runs.state.in_(["queued", "running"]))
     return _all(database, query.order_by(runs.created_at, runs.id), models.to_run)
+
+
+def list_runs_to_retire(database: peewee.Database, message: messages.ListRunsToRetire) -> list[str]:
+    """Return the ids of ended runs that are too old, or too many."""
+    runs = task_history.c
+    ended = task_history.select(runs.id).where(runs.state.not_in(["queued", "running"]))
+    found: set[str] = set()
+    if message.before is not None:
+        found.update(
+            row[0] for row in _rows(database, ended.where(runs.finished_at < message.before))
+        )
+    if message.keep is not None:
+        newest_first = ended.order_by(runs.created_at.desc(), runs.id.desc())
+        # SQLite has no OFFSET without LIMIT.
+        too_many = newest_first.limit(_ALL_ROWS).offset(message.keep)
+        found.update(row[0] for row in _rows(database, too_many))
+    return sorted(found)
 
 
 def list_sessions(database: peewee.Database, now: str) -> list[messages.SessionRow]:
