@@ -154,12 +154,19 @@ class Runners:
         self._processes: list[subprocess.Popen[bytes]] = []
         self._hubs: list[Hub] = []
 
-    def start(self, **environment: str) -> subprocess.Popen[bytes]:
-        """Start a runner as a child of the test, so that its exit code can be had."""
+    def start(self, before: str = "", **environment: str) -> subprocess.Popen[bytes]:
+        """Start a runner as a child of the test, so that its exit code can be had.
+
+        Args:
+            before: Python that the runner's process executes once it can import the package.
+            environment: added to the environment of the test.
+        """
+        command = launch.command(self.data)
+        command = [word.replace("from toru", f"{before}\nfrom toru", 1) for word in command]
         (self.data / "runner").mkdir(parents=True, exist_ok=True)
         with (self.data / "runner" / "runner.log").open("ab") as log:
             process = subprocess.Popen(
-                launch.command(self.data),
+                command,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=log,

@@ -202,6 +202,36 @@ def session_of(hub: Hub) -> set[int]:
     return {os.getsid(hub.hello["pid"])}
 
 
+def test_a_runner_has_no_secret_of_the_hub_in_its_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ADMIN_PASSWORD", "Secret-1-Secret")
+    launch.start(tmp_path)
+    hub = Runners(tmp_path).connect()
+    pid = hub.hello["pid"]
+    environment = Path(f"/proc/{pid}/environ").read_bytes()
+    hub.send(type="shutdown", end_runs=True)
+    wait_for(lambda: not alive(pid), "it leaves")
+    hub.close()
+    assert b"PATH=" in environment
+    assert b"Secret" not in environment
+
+
+def test_a_runner_inside_a_run_of_another_is_ended_with_it(
+    hub: Hub, runners: Runners, tmp_path: Path
+) -> None:
+    inner = Runners(tmp_path / "inner")
+    hub.start("outer", *launch.command(inner.data))
+    inner_hub = inner.connect()
+    inner_pid = inner_hub.start("a", "sh", "-c", STUBBORN)["pid"]
+    inner_hub.numbers("a", 1)
+    hub.send(type="cancel", id="outer", grace_s=0)
+    hub.wait("exited", id="outer")
+    assert not alive(inner_pid)
+    assert not alive(inner_hub.hello["pid"])
+    inner_hub.close()
+
+
 def test_a_runner_with_nothing_to_hold_leaves_after_a_while(runners: Runners) -> None:
     process = runners.start(TORU_RUNNER_IDLE_S="0.2")
     assert process.wait(TIMEOUT_S) == 0

@@ -10,8 +10,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from toru.runner.main import SOCKET_NAME
+from toru.runner.main import IDLE_VARIABLE, SOCKET_NAME
 
+_VARIABLES = {"PATH", "HOME", "LANG", "TZ", "TMPDIR", IDLE_VARIABLE}
+_VARIABLE_PREFIXES = ("LC_", "LD_", "DYLD_")
 _PACKAGE_FOLDER = Path(__file__).resolve().parent.parent.parent
 _PROGRAM = (
     "import sys; from pathlib import Path; sys.path.append(sys.argv[1]); "
@@ -33,6 +35,18 @@ def command(data_dir: Path) -> list[str]:
 def _command(data_dir: Path, program: str) -> list[str]:
     data = str(data_dir.absolute())
     return [sys.executable, "-S", "-E", "-P", "-c", program, str(_PACKAGE_FOLDER), data]
+
+
+def _environment() -> dict[str, str]:
+    """Return what the runner needs of the environment, and so none of the hub's secrets.
+
+    It lives on when the hub is gone, and scripts of the same user can read its environment.
+    """
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name in _VARIABLES or name.startswith(_VARIABLE_PREFIXES)
+    }
 
 
 def socket_path(data_dir: Path) -> Path:
@@ -63,6 +77,7 @@ def start(data_dir: Path) -> None:
             stderr=log,
             start_new_session=True,
             close_fds=True,
+            env=_environment(),
         )
     finally:
         os.close(log)

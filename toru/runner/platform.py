@@ -181,14 +181,14 @@ def limits_of_children(mark: int | None, descriptors: int) -> Iterator[None]:
         if lowered:
             resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, own[1]))
         if mark is not None:
-            resource.setrlimit(resource.RLIMIT_RTTIME, (mark, resource.RLIM_INFINITY))
+            own_mark = resource.getrlimit(resource.RLIMIT_RTTIME)
+            resource.setrlimit(resource.RLIMIT_RTTIME, (mark, own_mark[1]))
         yield
     finally:
         if lowered:
             resource.setrlimit(resource.RLIMIT_NOFILE, own)
         if mark is not None:
-            unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
-            resource.setrlimit(resource.RLIMIT_RTTIME, unlimited)
+            resource.setrlimit(resource.RLIMIT_RTTIME, own_mark)
 
 
 def max_rss_bytes(usage: resource.struct_rusage) -> int:
