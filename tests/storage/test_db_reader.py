@@ -286,13 +286,27 @@ def test_no_list_sorts_or_scans_the_whole_history(filled: peewee.Database, path:
         assert "USING INDEX" in steps
 
 
-def test_runs_to_retire_are_the_old_ones_and_those_that_are_too_many(
-    filled: peewee.Database,
-) -> None:
-    Changes(filled).apply(messages.InsertRun(_run(100, state="running")))
-    nothing = answer(filled, messages.ListRunsToRetire(None, None))
-    assert nothing == []
-    assert answer(filled, messages.ListRunsToRetire(None, 58)) == [_id(0), _id(1)]
-    assert answer(filled, messages.ListRunsToRetire(None, 1000)) == []
-    every_ended = answer(filled, messages.ListRunsToRetire(None, 0))
-    assert every_ended == [_id(number) for number in range(60)]
+def test_runs_to_retire_are_the_old_ones_and_those_that_are_too_many(url: str) -> None:
+    location = open_storage(url).location
+    database = location.writer()
+    with database.transaction():
+        changes = Changes(database)
+        for number in range(6):
+            ended = format_time(START_MS / 1000 + number)
+            changes.apply(messages.InsertRun(_run(number, finished_at=ended)))
+        changes.apply(messages.InsertRun(_run(6, state="running")))
+        changes.apply(messages.InsertRun(_run(7, state="queued")))
+    database.close()
+    reader = location.reader()
+    third = format_time(START_MS / 1000 + 3)
+
+    def retired(before: str | None, keep: int | None) -> list[str]:
+        found: list[str] = answer(reader, messages.ListRunsToRetire(before, keep))
+        return found
+
+    assert retired(None, None) == []
+    assert retired(third, None) == [_id(0), _id(1), _id(2)]
+    assert retired(None, 5) == [_id(0)]
+    assert retired(third, 1) == [_id(number) for number in range(5)]
+    assert retired(None, 0) == [_id(number) for number in range(6)]
+    reader.close()

@@ -345,6 +345,7 @@ class Task(LoopActor):
 
     def _linger(self) -> None:
         if self._end_frames is not None and not self._viewers:
+            self._output.close()
             self.timers.after("linger", LINGER_S, LingerOver())
 
     def _linger_over(self) -> None:

@@ -46,7 +46,7 @@ class TaskOutput:
         self._cache.clear()  # a held-back character at the end may be sent now
 
     def close(self) -> None:
-        """Close the files."""
+        """Close the files; they are opened again when somebody looks."""
         if self._reader is not None:
             self._reader.close()
             self._reader = None

@@ -250,6 +250,7 @@ class ApiHandler(tornado.web.RequestHandler):
     def on_connection_close(self) -> None:
         """The client has gone before the answer. Tornado calls it."""
         self._hub_application.under_way.leave(self)
+        super().on_connection_close()
 
     def compute_etag(self) -> str | None:
         """Answers under /api are never stored, so they have no ETag."""
