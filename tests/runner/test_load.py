@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import random
 import resource
 import subprocess
 import time
@@ -161,3 +162,53 @@ def test_a_quiet_run_is_served_while_another_floods(hub: Hub) -> None:
         hub.sh(f"r{number}", "echo hi")
         delays.append(time.monotonic() - begun)
     assert sorted(delays)[10] < 0.25, delays
+
+
+SCRIPTS = [
+    "echo a",
+    "sleep 60",
+    "trap '' TERM; while :; do sleep 0.05; done",
+    "(setsid sleep 60 >/dev/null 2>&1 &); exit 1",
+    "seq 20000",
+    "kill -STOP $$",
+    "exec >&- 2>&-; sleep 0.1",
+    "sleep 0.05 & sleep 0.05 & wait",
+]
+
+
+def test_whatever_is_asked_in_whatever_order_every_run_ends_once(
+    hub: Hub, runners: Runners
+) -> None:
+    generator = random.Random(11)
+    pid, held = hub.hello["pid"], descriptors(hub.hello["pid"])
+    asked = [f"r{number}" for number in range(120)]
+    for number, run in enumerate(asked):
+        relay = generator.random() < 0.3
+        capture = {"capture": "relay", "relay_id": 1, "directory": None} if relay else {}
+        hub.spawn(run, "sh", "-c", generator.choice(SCRIPTS), **capture)
+        for _ in range(generator.randrange(3)):
+            other = generator.choice(asked[: number + 1])
+            match generator.randrange(4):
+                case 0:
+                    hub.send(type="cancel", id=other, grace_s=generator.choice([0, 0.1, 1]))
+                case 1:
+                    hub.send(type="signal", id=other, signal=generator.choice([1, 15, 18, 19]))
+                case 2:
+                    hub.send(type="forget", id=other)
+                case 3:
+                    hub.spawn(other, "true")
+        if number % 40 == 39:
+            hub.close()
+            hub = runners.connect()
+    for run in asked:
+        hub.send(type="cancel", id=run, grace_s=0.2)
+    wait_for(lambda: all(r["state"] == "exited" for r in hub.list().values()), "all end", 40)
+    stored = [run for run in asked if (hub.directory(run) / "output.idx").exists()]
+    for run in stored:
+        end = read_exit(hub.directory(run))
+        assert end is not None
+        assert len(hub.output(run)) == end["size"]
+    wait_for(lambda: not Path(f"/proc/{pid}/task/{pid}/children").read_text().split(), "no child")
+    assert descriptors(pid) == held
+    assert not any((hub.data / "runner" / "live").iterdir())
+    assert alive(pid)
