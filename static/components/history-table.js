@@ -2,6 +2,7 @@
  * Runs as a table on a desk and as cards on a phone; a whole row opens the run.
  * Runs on: the page.
  */
+import { formatExit } from "../lib/format.js";
 import { html } from "../lib/html.js";
 import { StateBadge } from "./state-badge.js";
 import { Duration, Moment } from "./time.js";
@@ -18,7 +19,7 @@ function Row({ task }) {
     <td class="cell-time"><${Moment} at=${task.started_at ?? task.created_at} /></td>
     <td class="cell-took"><${Duration} task=${task} /></td>
     <td class="cell-user">${task.username ?? "–"}</td>
-    <td class="cell-code numeric">${task.exit_code ?? "–"}</td>
+    <td class="cell-code numeric">${formatExit(task.exit_code) ?? "–"}</td>
   </tr>`;
 }
 

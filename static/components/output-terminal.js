@@ -6,7 +6,7 @@ import { useEffect, useMemo, useRef } from "preact/hooks";
 import { html } from "../lib/html.js";
 import { socket } from "../lib/hub.js";
 import { OutputView, startOffset } from "../lib/output-view.js";
-import { isActive } from "../lib/task-store.js";
+import { isActive } from "../lib/task-list.js";
 import { SCROLLBACK_LINES } from "../lib/terminal-writer.js";
 import { showToast } from "../lib/toasts.js";
 import { Button } from "./button.js";
@@ -27,7 +27,7 @@ function Tools({ view, task }) {
   const raw = `/api/tasks/${encodeURIComponent(task.id)}/output?format=raw`;
   return html`<div class="terminal-tools" role="toolbar" aria-label="Output">
     ${
-      (!following || !view.ended.value) &&
+      (!following || !view.whole.value) &&
       html`<${Button}
         look="quiet"
         icon=${following ? "pause" : "follow"}
@@ -72,7 +72,7 @@ export function OutputTerminal({ task }) {
     if (host.current) view.connect(host.current);
     return () => view.disconnect();
   }, [view]);
-  return html`<section class="terminal" aria-label=${`Output of ${task.script_name}`}>
+  return html`<section class="terminal" aria-label=${`Output of ${task.script_name}`} aria-busy=${!view.whole.value}>
     <${Tools} view=${view} task=${task} />
     <div class="terminal-frame">
       <div class="terminal-host" ref=${host}></div>

@@ -7,7 +7,7 @@ import { post, sentence } from "../lib/api.js";
 import { stateWord } from "../lib/format.js";
 import { html } from "../lib/html.js";
 import { isAdmin } from "../lib/session.js";
-import { isActive } from "../lib/task-store.js";
+import { isActive } from "../lib/task-list.js";
 import { showToast } from "../lib/toasts.js";
 import { Button } from "./button.js";
 import { ActionIcon } from "./icon.js";

@@ -3,7 +3,7 @@
  * Runs on: the page.
  */
 import { useConnected } from "../lib/connect.js";
-import { formatBytes, formatDuration, formatPercent } from "../lib/format.js";
+import { formatBytes, formatPercent, formatUptime } from "../lib/format.js";
 import { html } from "../lib/html.js";
 import { socket } from "../lib/hub.js";
 import { ResourceStore } from "../lib/resource-store.js";
@@ -71,7 +71,7 @@ export function ResourceFigures() {
     <${FigureCard}
       icon="uptime"
       title="Uptime"
-      value=${now && formatDuration(now.uptime_seconds)}
+      value=${now && formatUptime(now.uptime_seconds)}
       detail=${now ? systemDetail(now) : ""}
     />
     <${FigureCard}

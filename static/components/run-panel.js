@@ -5,11 +5,12 @@
 
 import { useConnected } from "../lib/connect.js";
 import { confirm } from "../lib/dialogs.js";
-import { formatBytes } from "../lib/format.js";
+import { formatBytes, formatExit } from "../lib/format.js";
 import { html } from "../lib/html.js";
 import { socket } from "../lib/hub.js";
 import { startRun } from "../lib/start-run.js";
-import { isActive, TaskStore } from "../lib/task-store.js";
+import { isActive } from "../lib/task-list.js";
+import { TaskStore } from "../lib/task-store.js";
 import { Button } from "./button.js";
 import { CancelState } from "./cancel-state.js";
 import { OutputTerminal } from "./output-terminal.js";
@@ -19,12 +20,6 @@ import { Duration, Moment } from "./time.js";
 
 /** @import { ComponentChildren } from "preact" */
 /** @import { Task } from "../lib/types.js" */
-
-/** @param {Task} task */
-function exitOf(task) {
-  if (task.exit_code == null) return null;
-  return task.exit_code < 0 ? `signal ${-task.exit_code}` : String(task.exit_code);
-}
 
 /** @param {{name: string, children?: ComponentChildren}} props */
 function Fact({ name, children }) {
@@ -38,7 +33,7 @@ function Facts({ task }) {
   return html`<dl class="facts">
     <${Fact} name="Started"><${Moment} at=${task.started_at ?? task.created_at} /><//>
     <${Fact} name=${isActive(task) ? "Running for" : "Took"}><${Duration} task=${task} /><//>
-    <${Fact} name="Exit code">${exitOf(task)}<//>
+    <${Fact} name="Exit code">${formatExit(task.exit_code)}<//>
     <${Fact} name="By">${task.username}<//>
     <${Fact} name="Output">${task.output_size ? formatBytes(task.output_size) : null}<//>
     <${Fact} name="Processor">${task.cpu_s == null ? null : `${task.cpu_s.toFixed(1)} s`}<//>

@@ -3,7 +3,7 @@
  * Runs on: the page.
  */
 import { html } from "../lib/html.js";
-import { isActive } from "../lib/task-store.js";
+import { isActive } from "../lib/task-list.js";
 import { StateBadge } from "./state-badge.js";
 import { Ago, Duration } from "./time.js";
 

@@ -11,7 +11,7 @@ import {
   formatTime,
 } from "../lib/format.js";
 import { html } from "../lib/html.js";
-import { isActive } from "../lib/task-store.js";
+import { isActive } from "../lib/task-list.js";
 
 /** @import { Task } from "../lib/types.js" */
 

@@ -3,52 +3,88 @@
  * each quick action.
  * Runs on: the page.
  */
-import { computed, signal } from "@preact/signals";
-import { get, sentence } from "./api.js";
-import { Cleanups } from "./connect.js";
-import { tasksOf, withTask } from "./task-list.js";
-import { isActive } from "./task-store.js";
+import { computed } from "@preact/signals";
+import { get } from "./api.js";
+import { LiveQuery } from "./live-query.js";
+import { isActive, withTask } from "./task-list.js";
 
-/** @import { QuickAction, Task } from "./types.js" */
 /** @import { HubSocket } from "./socket.js" */
+/** @import { QuickAction, Task } from "./types.js" */
+/** @typedef {{actions: QuickAction[], tasks: Task[]}} Activity */
 
 const FAILURES_SHOWN = 5;
-const KEPT_AT_MOST = 400;
 
 /** @param {Task} task */
 function hasFailed(task) {
   return task.state === "failed" || task.state === "interrupted";
 }
 
+/** @returns {Promise<Activity>} */
+async function load() {
+  /** @type {QuickAction[]} */
+  const actions = await get("quick-actions");
+  const scripts = [...new Set(actions.map((action) => action.script_path))];
+  const queries = [
+    "state=running",
+    "state=queued",
+    `state=failed&limit=${FAILURES_SHOWN}`,
+    `state=interrupted&limit=${FAILURES_SHOWN}`,
+    ...scripts.map((script) => `script=${encodeURIComponent(script)}&limit=1`),
+  ];
+  const answers = await Promise.all(queries.map((query) => get(`history?${query}`)));
+  return { actions, tasks: answers.flat().reduce(withTask, []) };
+}
+
+/**
+ * Keeps of a list only what the page tells, so that a page open for weeks does not grow.
+ * @param {Activity} activity
+ * @returns {Task[]}
+ */
+function worthKeeping({ actions, tasks }) {
+  const lastRuns = new Set(actions.map((action) => lastRun(tasks, action)));
+  const failures = new Set(tasks.filter(hasFailed).slice(0, FAILURES_SHOWN));
+  return tasks.filter((task) => isActive(task) || failures.has(task) || lastRuns.has(task));
+}
+
+/**
+ * @param {Task[]} tasks
+ * @param {QuickAction} action
+ */
+function lastRun(tasks, action) {
+  return tasks.find((task) => task.script_name === action.script_path);
+}
+
 export class ActivityStore {
-  /** @type {import("@preact/signals").Signal<QuickAction[]>} */
-  actions = signal([]);
-  loaded = signal(false);
-  error = signal("");
-  /** @type {import("@preact/signals").Signal<Task[]>} */
-  #tasks = signal([]);
-
-  running = computed(() => this.#tasks.value.filter(isActive));
-  failures = computed(() => this.#tasks.value.filter(hasFailed).slice(0, FAILURES_SHOWN));
-
-  #socket;
-  #cleanups = new Cleanups();
+  /** @type {LiveQuery<Activity>} */
+  #query;
 
   /** @param {HubSocket} socket */
   constructor(socket) {
-    this.#socket = socket;
+    this.#query = new LiveQuery(socket, {
+      topic: "tasks",
+      load,
+      apply: ({ actions, tasks }, event) => ({
+        actions,
+        tasks: worthKeeping({ actions, tasks: withTask(tasks, event) }),
+      }),
+    });
+    this.error = this.#query.error;
+    this.loaded = computed(() => this.#query.value.value !== null);
+    this.actions = computed(() => this.#query.value.value?.actions ?? []);
+    this.running = computed(() => this.#tasks().filter(isActive));
+    this.failures = computed(() => this.#tasks().filter(hasFailed).slice(0, FAILURES_SHOWN));
   }
 
   connect() {
-    this.#cleanups.add(
-      this.#socket.subscribe("tasks", (event) => this.#take(event)),
-      this.#socket.whenOpen(() => this.refresh()),
-    );
-    this.refresh();
+    this.#query.connect();
   }
 
   disconnect() {
-    this.#cleanups.run();
+    this.#query.disconnect();
+  }
+
+  refresh() {
+    return this.#query.refresh();
   }
 
   /**
@@ -56,36 +92,10 @@ export class ActivityStore {
    * @returns {Task | undefined} its script's newest run
    */
   lastRunOf(action) {
-    return this.#tasks.value.find((task) => task.script_name === action.script_path);
+    return lastRun(this.#tasks(), action);
   }
 
-  async refresh() {
-    try {
-      this.actions.value = await get("quick-actions");
-      this.#tasks.value = await this.#load();
-      this.error.value = "";
-      this.loaded.value = true;
-    } catch (error) {
-      this.error.value = sentence(error);
-    }
-  }
-
-  async #load() {
-    const scripts = [...new Set(this.actions.value.map((action) => action.script_path))];
-    const queries = [
-      "state=running&limit=50",
-      "state=queued&limit=50",
-      `state=failed&limit=${FAILURES_SHOWN}`,
-      `state=interrupted&limit=${FAILURES_SHOWN}`,
-      ...scripts.map((script) => `script=${encodeURIComponent(script)}&limit=1`),
-    ];
-    const answers = await Promise.all(queries.map((query) => get(`history?${query}`)));
-    return answers.flatMap(tasksOf).reduce(withTask, /** @type {Task[]} */ ([]));
-  }
-
-  /** @param {Task} event */
-  #take(event) {
-    this.#tasks.value = withTask(this.#tasks.value, event);
-    if (this.#tasks.value.length > KEPT_AT_MOST) this.refresh();
+  #tasks() {
+    return this.#query.value.value?.tasks ?? [];
   }
 }

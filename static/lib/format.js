@@ -42,6 +42,16 @@ export function formatDuration(seconds) {
 }
 
 /**
+ * How long a machine has been up; nobody asks for its seconds.
+ * @param {number | null | undefined} seconds
+ * @returns {string} such as `46 min` or `3 d 5 h`
+ */
+export function formatUptime(seconds) {
+  if (seconds == null || seconds >= 3600) return formatDuration(seconds);
+  return `${Math.floor(seconds / 60)} min`;
+}
+
+/**
  * A running clock such as `4:09` or `1:04:09`.
  * @param {number} seconds
  * @returns {string}
@@ -103,6 +113,15 @@ export function formatAgo(iso, now = Date.now()) {
  */
 export function formatFullTime(iso) {
   return iso ? FULL.format(new Date(iso)) : "";
+}
+
+/**
+ * @param {number | null | undefined} code negative: the signal that ended it
+ * @returns {string | null} null when there is none
+ */
+export function formatExit(code) {
+  if (code == null) return null;
+  return code < 0 ? `signal ${-code}` : String(code);
 }
 
 /** @type {Record<TaskState, string>} */

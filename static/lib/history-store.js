@@ -3,102 +3,83 @@
  * Runs on: the page.
  */
 import { signal } from "@preact/signals";
-import { del, get, sentence } from "./api.js";
-import { Cleanups } from "./connect.js";
-import { tasksOf, withoutTask, withTask } from "./task-list.js";
+import { get } from "./api.js";
+import { LiveQuery } from "./live-query.js";
+import { withTask } from "./task-list.js";
 
-/** @import { Task } from "./types.js" */
 /** @import { HubSocket } from "./socket.js" */
+/** @import { Task } from "./types.js" */
 
 const PAGE = 30;
 
 export class HistoryStore {
-  /** @type {import("@preact/signals").Signal<Task[] | null>} */
-  tasks = signal(null);
-  error = signal("");
   loadingMore = signal(false);
   atEnd = signal(false);
 
-  #socket;
+  /** @type {LiveQuery<Task[]>} */
+  #query;
   #state;
-  #cleanups = new Cleanups();
 
   /**
    * @param {HubSocket} socket
    * @param {string} state only runs in this state; empty for all
    */
   constructor(socket, state) {
-    this.#socket = socket;
     this.#state = state;
+    this.#query = new LiveQuery(socket, {
+      topic: "tasks",
+      load: () => this.#page(""),
+      apply: (tasks, event) => (this.#belongs(event, tasks) ? withTask(tasks, event) : tasks),
+    });
+    this.tasks = this.#query.value;
+    this.error = this.#query.error;
   }
 
   connect() {
-    this.#cleanups.add(
-      this.#socket.subscribe("tasks", (event) => this.#take(event)),
-      this.#socket.whenOpen(() => this.refresh()),
-    );
-    this.refresh();
+    this.#query.connect();
   }
 
   disconnect() {
-    this.#cleanups.run();
+    this.#query.disconnect();
   }
 
   /** Loads the newest page and forgets the older ones. */
-  async refresh() {
-    try {
-      const page = await this.#page("");
-      this.tasks.value = page;
-      this.atEnd.value = page.length < PAGE;
-      this.error.value = "";
-    } catch (error) {
-      this.error.value = sentence(error);
-    }
+  refresh() {
+    return this.#query.refresh();
   }
 
   /** Adds the next older page. */
   async more() {
-    const shown = this.tasks.value ?? [];
     this.loadingMore.value = true;
     try {
-      const page = await this.#page(shown.at(-1)?.id ?? "");
-      this.tasks.value = page.reduce(withTask, this.tasks.value ?? []);
-      this.atEnd.value = page.length < PAGE;
+      const page = await this.#page(this.tasks.value?.at(-1)?.id ?? "");
+      this.#query.update((tasks) => page.reduce(withTask, tasks));
     } finally {
       this.loadingMore.value = false;
     }
   }
 
-  /** @param {string} id */
-  async remove(id) {
-    await del(`tasks/${encodeURIComponent(id)}`);
-    this.tasks.value = withoutTask(this.tasks.value ?? [], id);
-  }
-
-  /** @param {string} before */
+  /**
+   * @param {string} before
+   * @returns {Promise<Task[]>}
+   */
   async #page(before) {
     const query = new URLSearchParams({ limit: String(PAGE) });
     if (before) query.set("before", before);
     if (this.#state) query.set("state", this.#state);
-    return tasksOf(await get(`history?${query}`));
-  }
-
-  /** @param {Task} event */
-  #take(event) {
-    const shown = this.tasks.value;
-    if (shown && (shown.some((task) => task.id === event.id) || this.#belongs(event, shown))) {
-      this.tasks.value = withTask(shown, event);
-    }
+    const page = await get(`history?${query}`);
+    this.atEnd.value = page.length < PAGE;
+    return page;
   }
 
   /**
-   * Whether a run not yet shown is to be: never one older than the loaded pages, for the next
-   * page is asked for by the oldest shown.
+   * Whether a run is to be in the list: never one that is not shown and older than the loaded
+   * pages, for the next page is asked for by the oldest shown.
    * @param {Task} event @param {Task[]} shown
    */
   #belongs(event, shown) {
-    const oldest = shown.at(-1)?.id ?? "";
+    if (shown.some((task) => task.id === event.id)) return true;
     const wanted = !this.#state || event.state === this.#state;
-    return wanted && (this.atEnd.value || event.id > oldest);
+    return wanted && (this.atEnd.value || event.id > (shown.at(-1)?.id ?? ""));
   }
 }

@@ -3,7 +3,7 @@
  * their state.
  * Runs on: the page.
  */
-import { signal } from "@preact/signals";
+import { computed, signal } from "@preact/signals";
 import { Cleanups } from "./connect.js";
 import { formatBytes } from "./format.js";
 import { RunStream } from "./run-stream.js";
@@ -49,6 +49,9 @@ export class OutputView {
   ready = signal(false);
   following = signal(true);
   ended = signal(false);
+  #drained = signal(true);
+  /** Whether the run has ended and all that it wrote is on the screen. */
+  whole = computed(() => this.ended.value && this.#drained.value);
   sawErrors = signal(false);
   /** Whether the terminal shows less than the whole output. */
   partial = signal(false);
@@ -111,8 +114,13 @@ export class OutputView {
    * @param {HTMLElement} host
    */
   #wire(terminal, dispose, host) {
-    const writer = new TerminalWriter(terminal, () => {
-      this.partial.value = true;
+    const writer = new TerminalWriter(terminal, {
+      onSkip: () => {
+        this.partial.value = true;
+      },
+      onIdle: () => {
+        this.#drained.value = true;
+      },
     });
     const stream = new RunStream(this.#socket, this.#taskId, this.#sink(writer), this.#offset);
     this.#terminal = terminal;
@@ -147,6 +155,7 @@ export class OutputView {
     return {
       write: (text, isError) => {
         if (isError) this.sawErrors.value = true;
+        this.#drained.value = false;
         writer.push(isError ? asError(text) : text);
       },
       gap: (bytes) => writer.push(asNotice(`${formatBytes(bytes)} of output are missing here`)),

@@ -1,22 +1,48 @@
 /**
- * Pure changes to a list of runs, newest first.
+ * Pure changes to runs and lists of runs, newest first.
  * Runs on: anywhere.
  */
 
 /** @import { Task } from "./types.js" */
 
 /**
- * Works an event into the list: known runs change in place, new ones are put where they belong.
+ * Whether a run has not ended yet.
+ * @param {Task | null} task
+ * @returns {boolean}
+ */
+export function isActive(task) {
+  return task?.state === "queued" || task?.state === "running";
+}
+
+/** @param {Task} task */
+function progress(task) {
+  if (task.state === "queued") return 0;
+  return task.state === "running" ? 1 : 2;
+}
+
+/**
+ * Joins two reports of one run. Answers and events may overtake each other, but a run never goes
+ * back: of fields that both have, those of the report that is further on count.
+ * @param {Task} known
+ * @param {Task} told the one that came later, which counts between equals
+ * @returns {Task}
+ */
+export function mergeTask(known, told) {
+  return progress(told) < progress(known) ? { ...told, ...known } : { ...known, ...told };
+}
+
+/**
+ * Works a run into the list: a known one changes in place, a new one is put where it belongs.
  * Task ids sort by time of creation.
  * @param {Task[]} tasks
- * @param {Task} event
+ * @param {Task} told
  * @returns {Task[]}
  */
-export function withTask(tasks, event) {
-  const known = tasks.findIndex((task) => task.id === event.id);
-  if (known >= 0) return tasks.with(known, { ...tasks[known], ...event });
-  const at = tasks.findIndex((task) => task.id < event.id);
-  return at < 0 ? [...tasks, event] : tasks.toSpliced(at, 0, event);
+export function withTask(tasks, told) {
+  const known = tasks.findIndex((task) => task.id === told.id);
+  if (known >= 0) return tasks.with(known, mergeTask(tasks[known], told));
+  const at = tasks.findIndex((task) => task.id < told.id);
+  return at < 0 ? [...tasks, told] : tasks.toSpliced(at, 0, told);
 }
 
 /**
@@ -26,12 +52,4 @@ export function withTask(tasks, event) {
  */
 export function withoutTask(tasks, id) {
   return tasks.filter((task) => task.id !== id);
-}
-
-/**
- * @param {unknown} answer what `GET history` gave
- * @returns {Task[]}
- */
-export function tasksOf(answer) {
-  return Array.isArray(answer) ? answer : [];
 }

@@ -3,85 +3,73 @@
  * Runs on: the page.
  */
 import { computed, signal } from "@preact/signals";
-import { ApiError, get, post, sentence } from "./api.js";
+import { get, post } from "./api.js";
 import { Cleanups } from "./connect.js";
+import { LiveQuery } from "./live-query.js";
+import { isActive, mergeTask } from "./task-list.js";
 
-/** @import { Task } from "./types.js" */
 /** @import { HubSocket } from "./socket.js" */
+/** @import { Task } from "./types.js" */
 
 /** How far a cancel has come. @typedef {"requested" | "term" | "kill"} CancelStage */
 
-/**
- * Whether a run has not ended yet.
- * @param {Task | null} task
- * @returns {boolean}
- */
-export function isActive(task) {
-  return task?.state === "queued" || task?.state === "running";
-}
+const NOT_FOUND = 404;
 
 export class TaskStore {
-  /** @type {import("@preact/signals").Signal<Task | null>} */
-  task = signal(null);
-  error = signal("");
-  missing = signal(false);
-  /** @type {import("@preact/signals").Signal<CancelStage | "">} */
-  cancelStage = signal("");
-  /** When that stage began, in milliseconds. */
-  cancelSince = signal(0);
-  active = computed(() => isActive(this.task.value));
-
+  /** @type {LiveQuery<Task>} */
+  #query;
   #socket;
   #id;
   #cleanups = new Cleanups();
 
+  /** @type {import("@preact/signals").Signal<CancelStage | "">} */
+  cancelStage = signal("");
+  /** When that stage began, in milliseconds. */
+  cancelSince = signal(0);
+
   /** @param {HubSocket} socket @param {string} id */
   constructor(socket, id) {
     this.#socket = socket;
-    this.#id = id;
+    this.#id = encodeURIComponent(id);
+    this.#query = new LiveQuery(socket, {
+      topic: "tasks",
+      load: () => get(`tasks/${this.#id}`),
+      apply: (task, event) => (event.id === task.id ? mergeTask(task, event) : task),
+    });
+    this.task = this.#query.value;
+    this.error = this.#query.error;
+    this.missing = computed(() => this.#query.status.value === NOT_FOUND);
+    this.active = computed(() => isActive(this.task.value));
   }
 
   connect() {
+    this.#query.connect();
     this.#cleanups.add(
-      this.#socket.subscribe("tasks", (event) => this.#changed(event)),
+      () => this.#query.disconnect(),
       this.#socket.on("cancelling", (message) => {
-        if (message.task_id === this.#id) this.#enter(/** @type {CancelStage} */ (message.stage));
+        const isOurs = message.task_id === this.task.value?.id;
+        if (isOurs) this.#enter(/** @type {CancelStage} */ (message.stage));
       }),
-      this.#socket.whenOpen(() => this.refresh()),
     );
-    this.refresh();
   }
 
   disconnect() {
     this.#cleanups.run();
   }
 
-  async refresh() {
-    try {
-      this.task.value = await get(`tasks/${encodeURIComponent(this.#id)}`);
-      this.error.value = "";
-    } catch (error) {
-      this.missing.value = error instanceof ApiError && error.status === 404;
-      this.error.value = sentence(error);
-    }
+  refresh() {
+    return this.#query.refresh();
   }
 
   /** Asks the hub to end the run; what then happens arrives as events. */
   async cancel() {
     this.#enter("requested");
     try {
-      await post(`tasks/${encodeURIComponent(this.#id)}/cancel`);
+      await post(`tasks/${this.#id}/cancel`);
     } catch (error) {
       this.cancelStage.value = "";
       throw error;
     }
-  }
-
-  /** @param {Task} event */
-  #changed(event) {
-    if (event.id !== this.#id) return;
-    this.task.value = { ...this.task.value, ...event };
-    if (!isActive(event)) this.refresh();
   }
 
   /** @param {CancelStage} stage */

@@ -24,6 +24,7 @@ function countLines(text) {
 export class TerminalWriter {
   #screen;
   #onSkip;
+  #onIdle;
   /** @type {Chunk[]} */
   #waiting = [];
   #waitingChars = 0;
@@ -34,17 +35,14 @@ export class TerminalWriter {
 
   /**
    * @param {Screen} screen
-   * @param {() => void} onSkip called when output was left out because the screen could not
-   *   keep all of it anyway
+   * @param {object} told
+   * @param {() => void} told.onSkip output was left out that the screen could not keep anyway
+   * @param {() => void} told.onIdle all that came is on the screen
    */
-  constructor(screen, onSkip) {
+  constructor(screen, { onSkip, onIdle }) {
     this.#screen = screen;
     this.#onSkip = onSkip;
-  }
-
-  /** Lines that have arrived and are not on the screen. */
-  get waitingLines() {
-    return this.#waitingLines;
+    this.#onIdle = onIdle;
   }
 
   /** @param {string} text */
@@ -101,6 +99,7 @@ export class TerminalWriter {
     this.#screen.write(text, () => {
       this.#busy = false;
       this.#schedule();
+      if (this.#waiting.length === 0) this.#onIdle();
     });
   }
 }

@@ -56,8 +56,11 @@ class Dashboard:
         """Wait until the visible part of the terminal shows a text."""
         expect(self.page.locator(".xterm-rows")).to_contain_text(text, timeout=RUN_MS)
 
-    def output(self) -> list[str]:
-        """All lines that the terminal holds, through its Copy button."""
+    def output(self, *, whole: bool = True) -> list[str]:
+        """All lines that the terminal holds; ``whole`` waits until no more will come."""
+        if whole:
+            terminal = self.page.locator("section.terminal")
+            expect(terminal).to_have_attribute("aria-busy", "false", timeout=RUN_MS)
         self.page.get_by_role("button", name="Copy").click()
         expect(self.page.get_by_text("The output shown is copied.").first).to_be_visible()
         text: str = self.page.evaluate("navigator.clipboard.readText()")

@@ -25,7 +25,7 @@ def test_a_client_uses_quick_actions_and_sees_only_its_own_runs(
     dashboard.log_in("/", "lena", PASSWORD)
     navigation = page.get_by_role("navigation")
     expect(navigation.get_by_role("link")).to_have_text(["Dashboard", "History"])
-    expect(page.get_by_text("Lena")).to_be_visible()
+    expect(page.get_by_text("Lena", exact=True)).to_be_visible()
     page.get_by_role("button", name="Mine").first.click()
     dashboard.terminal_has("for everybody")
     dashboard.run_ends()

@@ -60,7 +60,7 @@ def test_a_reload_in_mid_run_attaches_again_with_every_line_exactly_once(
 def test_a_hub_that_is_killed_and_comes_back_costs_no_line(
     dashboard: Dashboard, page: Page, hub: HubProcess, watch: PageWatch
 ) -> None:
-    watch.expect(r"WebSocket connection|ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET")
+    watch.allow(r"WebSocket connection|ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET")
     expected = counter(hub, 150, 0.05)
     dashboard.log_in("/scripts")
     dashboard.run("count.sh")
@@ -84,7 +84,7 @@ def test_leaving_the_page_and_coming_back_in_mid_run_shows_every_line_once(
     task = dashboard.run("count.sh")
     dashboard.terminal_has("line 20")
     for _ in range(3):
-        page.get_by_role("link", name="History").click()
+        page.get_by_role("link", name="History", exact=True).click()
         page.locator(f'a[href="/history/{task}"]').click()
         page.get_by_role("region", name="Output of count.sh").wait_for()
     dashboard.run_ends()
@@ -141,7 +141,7 @@ def test_a_failure_shows_the_exit_code_and_can_be_run_again(
 def test_parameters_are_asked_for_and_given_to_the_script(
     dashboard: Dashboard, page: Page, hub: HubProcess
 ) -> None:
-    hub.script("greet.sh", '# Parameter: NAME =world Whom to greet\necho "hello $NAME"\n')
+    hub.script("greet.sh", '# Parameter: NAME =world Whom to greet\necho "hello $PARAM_NAME"\n')
     dashboard.log_in("/scripts")
     page.get_by_label("NAME").fill("<b>you</b>")
     dashboard.run("greet.sh")
@@ -159,7 +159,7 @@ def test_pause_holds_the_output_back_until_one_follows_again(
     page.get_by_role("button", name="Pause").click()
     expect(page.get_by_text("Paused.")).to_be_visible()
     dashboard.run_ends()
-    assert len(dashboard.output()) < 200
+    assert len(dashboard.output(whole=False)) < 200
     page.get_by_role("button", name="Follow").click()
     dashboard.terminal_has("line 200")
     assert dashboard.output() == expected

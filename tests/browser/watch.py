@@ -20,6 +20,7 @@ class PageWatch:
     def __init__(self, context: BrowserContext, base_url: str) -> None:
         self._host = urlsplit(base_url).netloc
         self._announced: list[re.Pattern[str]] = []
+        self._allowed: list[re.Pattern[str]] = []
         self._seen: set[re.Pattern[str]] = set()
         self._wrong: list[str] = []
         context.on("console", self._console)
@@ -29,6 +30,10 @@ class PageWatch:
     def expect(self, pattern: str) -> None:
         """Announce a console message: Chromium itself reports each refused request."""
         self._announced.append(re.compile(pattern))
+
+    def allow(self, pattern: str) -> None:
+        """Allow a console message that may also not come: tries to reach a hub that is away."""
+        self._allowed.append(re.compile(pattern))
 
     def check(self) -> None:
         """Fail when something was wrong, or an announced message stayed away."""
@@ -47,7 +52,7 @@ class PageWatch:
         text = f"{message.text} ({message.location.get('url', '')})"
         matching = [pattern for pattern in self._announced if pattern.search(text)]
         self._seen.update(matching)
-        if not matching:
+        if not matching and not any(pattern.search(text) for pattern in self._allowed):
             self._wrong.append(f"console {message.type}: {text}")
 
     def _request(self, request: Request) -> None:

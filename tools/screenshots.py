@@ -1,0 +1,170 @@
+"""Take the pictures in ``docs/screenshots/``: ``.venv/bin/python -m tools.screenshots``.
+
+A real hub runs a few small scripts in a folder of its own, and a real Chromium looks at it.
+
+Runs on: one thread.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Literal
+
+from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
+
+from tests.support.hub import ADMIN_PASSWORD, HubProcess, wait_until
+from tools.browser import find_chromium, recorded_chromium
+from tools.common import ROOT, say
+
+TARGET = ROOT / "docs/screenshots"
+DESK: ViewportSize = {"width": 1440, "height": 900}
+PHONE: ViewportSize = {"width": 390, "height": 844}
+Scheme = Literal["light", "dark"]
+
+SCRIPTS = {
+    "backup-photos.sh": """#!/bin/sh
+# Description: Copies new photos to the second disk and checks them
+# Parameter: TARGET =/mnt/backup Where to copy to
+i=0
+while [ $i -lt 400 ]; do
+  i=$((i + 1))
+  if [ $((i % 23)) -eq 0 ]; then
+    echo "IMG_$((4000 + i)).jpg: no date in the picture, kept by its file time" >&2
+  elif [ $((i % 9)) -eq 0 ]; then
+    printf '\\033[32m✓\\033[0m checked %s pictures\\n' "$i"
+  else
+    echo "copied  2026/11/IMG_$((4000 + i)).jpg"
+  fi
+  sleep 0.12
+done
+""",
+    "disk-report.sh": """#!/bin/sh
+# Description: Shows how full the disks are and what is largest
+df -h
+du -sh "$PWD"
+""",
+    "renew-certificates.sh": """#!/bin/sh
+# Description: Asks for new certificates where the old ones end soon
+echo "example.net: 61 days left"
+echo "photos.example.net: the name does not resolve" >&2
+exit 1
+""",
+    "restart-media.sh": """#!/bin/sh
+# Description: Restarts the media server when nobody watches
+echo "0 streams are open"
+sleep 0.4
+echo "restarted"
+""",
+    "clean-cache.bash": """#!/bin/bash
+# Description: Removes downloads that are older than a month
+for n in {1..40}; do echo "removed cache/$RANDOM.part"; done
+""",
+}
+ACTIONS = [
+    ("Back up photos", "backup-photos.sh", "storage"),
+    ("Restart media server", "restart-media.sh", "again"),
+    ("Renew certificates", "renew-certificates.sh", None),
+    ("Clean the cache", "clean-cache.bash", "trash"),
+]
+
+
+def main() -> int:
+    """Take all pictures; return 0."""
+    chromium = recorded_chromium(ROOT) or find_chromium(os.environ.get("CHROMIUM"))
+    if chromium is None:
+        say("there is no Chromium; set CHROMIUM to the path of one")
+        return 1
+    TARGET.mkdir(parents=True, exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        HubProcess(Path(folder)) as hub,
+        sync_playwright() as playwright,
+    ):
+        long_run = furnish(hub)
+        browser = playwright.chromium.launch(
+            executable_path=chromium, args=["--no-sandbox", "--disable-gpu"]
+        )
+        take_all(browser, hub, long_run)
+        browser.close()
+    return 0
+
+
+def furnish(hub: HubProcess) -> str:
+    """Write the scripts and quick actions, run them; return the run that goes on."""
+    for name, text in SCRIPTS.items():
+        hub.script(name, text)
+    for name, script, icon in ACTIONS:
+        hub.http("POST", "/api/quick-actions", {"name": name, "script_path": script, "icon": icon})
+    for _ in range(2):
+        for script in sorted(SCRIPTS):
+            if script != "backup-photos.sh":
+                run(hub, script)
+    stopped = start(hub, "backup-photos.sh")
+    wait_until(lambda: hub.get(f"/api/tasks/{stopped}")["output_size"] > 200)
+    hub.http("POST", f"/api/tasks/{stopped}/cancel")
+    run_ends(hub, stopped)
+    run(hub, "restart-media.sh")
+    return start(hub, "backup-photos.sh")
+
+
+def start(hub: HubProcess, script: str) -> str:
+    """Start a script; return the id of the run."""
+    task: str = hub.http("POST", "/api/tasks", {"script": script}).json["task_id"]
+    return task
+
+
+def run(hub: HubProcess, script: str) -> None:
+    """Run a script to its end."""
+    run_ends(hub, start(hub, script))
+
+
+def run_ends(hub: HubProcess, task: str) -> None:
+    """Wait for the end of a run."""
+    wait_until(lambda: hub.get(f"/api/tasks/{task}")["state"] not in ("queued", "running"))
+
+
+def take_all(browser: Browser, hub: HubProcess, long_run: str) -> None:
+    """Take each picture with the size and the colours that it is to have."""
+    wait_until(lambda: hub.get(f"/api/tasks/{long_run}")["output_size"] > 2_000)
+    login = open_page(browser, hub, DESK, "light", logged_in=False)
+    take(login, "/login", "form", "login")
+    for size, viewport in (("", DESK), ("-phone", PHONE)):
+        for scheme, suffix in (("light", ""), ("dark", "-dark")):
+            page = open_page(browser, hub, viewport, scheme)  # type: ignore[arg-type]  # a literal
+            take(page, "/", ".sparkline polyline", f"dashboard{size}{suffix}", attached=True)
+            take(page, f"/scripts/run/{long_run}", ".xterm-rows span", f"run{size}{suffix}")
+            take(page, "/history", ".history", f"history{size}{suffix}")
+            page.context.close()
+
+
+def open_page(
+    browser: Browser,
+    hub: HubProcess,
+    viewport: ViewportSize,
+    scheme: Scheme,
+    logged_in: bool = True,
+) -> Page:
+    """Open a page of a fresh profile."""
+    context = browser.new_context(
+        base_url=hub.base_url, viewport=viewport, color_scheme=scheme, locale="en-GB"
+    )
+    if logged_in:
+        body = {"username": "admin", "password": ADMIN_PASSWORD}
+        context.request.post("/api/auth/login", data=body)
+    return context.new_page()
+
+
+def take(page: Page, path: str, sign: str, name: str, attached: bool = False) -> None:
+    """Go to a page, wait until it shows what it has, and take its picture."""
+    page.goto(path)
+    page.locator(sign).first.wait_for(state="attached" if attached else "visible")
+    page.evaluate("document.fonts.ready")
+    page.screenshot(path=TARGET / f"{name}.png", animations="disabled")
+    say(f"docs/screenshots/{name}.png")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
