@@ -1,0 +1,72 @@
+"""The web application in the test's own process, for limits and handlers of the test's making.
+
+Runs on: the test's event loop.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tornado.testing import bind_unused_port
+
+from toru.actors.runtime import ActorSystem
+from toru.clock import utc_now
+from toru.config import load_config
+from toru.storage.static_files import StaticFiles
+from toru.web.app import HubApplication
+from toru.web.base import Route
+from toru.web.http_server import HubServer
+from toru.web.services import Services
+
+
+class WebStage:
+    """One application on a free port, with no actor behind it unless the test starts some."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = 0
+
+    async def serve(self, routes: list[Route] | None = None, **limits: Any) -> int:
+        """Serve and return the port."""
+        self.system = ActorSystem()
+        self.application = HubApplication(
+            self.services(), routes, StaticFiles(self.folder / "static")
+        )
+        self.server = HubServer(self.application, **limits)
+        listener, self.port = bind_unused_port()
+        self.server.add_sockets([listener])
+        return self.port
+
+    def services(self) -> Services:
+        """Return services whose actors nobody has started."""
+        at = self.system.address
+        environ = {
+            "ADMIN_PASSWORD": "Admin-pass-1",
+            "TORU_DATA_DIR": str(self.folder / "data"),
+            "TORU_LOG_DIR": str(self.folder / "logs"),
+        }
+        return Services(
+            config=load_config(environ),
+            system=self.system,
+            auth=at("auth"),
+            tasks=at("task_manager"),
+            settings=at("settings"),
+            scripts=at("scripts"),
+            quick_actions=at("quick_actions"),
+            monitor=at("monitor"),
+            reader=at("db_reader"),
+            hub=at("hub"),
+            runner=at("runner_link"),
+            started_at=utc_now(),
+            open_client=lambda _connection, _session: at("client/1"),
+            close_client=lambda _address: None,
+        )
+
+    async def stop(self) -> None:
+        """Stop serving; safe to call twice."""
+        if self.port:
+            self.server.stop()
+            await self.server.close_all_connections()
+            await self.system.stop()
+            self.port = 0
