@@ -42,7 +42,7 @@ logger = logging.getLogger("toru.client")
 UNSENT_LIMIT_BYTES = 2 * 1024 * 1024
 """How much may wait for one connection; a viewer over it is read from disk later."""
 
-MAX_CURSORS = 256
+MAX_CURSORS = 16_384
 MAX_STARTING = 32
 """Runs of one connection that are being accepted at a time; they share their commits."""
 

@@ -69,6 +69,9 @@ from toru.errors import Conflict, DeadlineExceeded, Forbidden, MailboxFull, NotF
 logger = logging.getLogger("toru.task_manager")
 
 HOUSEKEEPING_S = 3600.0
+_SETTLE_S = 1.0
+"""Settings often change together; the history is looked at once they have."""
+
 _OPEN = ("queued", "running")
 _DAY_S = 86_400
 
@@ -337,6 +340,7 @@ class TaskManager(LoopActor):
     async def _read_settings(self) -> None:
         self._settings = await self._settings_actor.ask(GetInForce())
         self._admit()
+        self.timers.after("housekeeping", _SETTLE_S, Housekeeping())
 
     def _task(self, task_id: str) -> Address:
         return self.context.system.address(_name(task_id))
