@@ -281,7 +281,8 @@ class LoopCell(Cell):
         self, reply_to: pykka.Future[Any] | None, error: BaseException | None
     ) -> None:
         """Wait until the coroutines that were cancelled have cleaned up behind them."""
-        await asyncio.wait(list(self._under_way))
+        while self._under_way:
+            await asyncio.wait(list(self._under_way))
         self._report_end(reply_to, error)
 
     def _report_end(self, reply_to: pykka.Future[Any] | None, error: BaseException | None) -> None:

@@ -112,9 +112,9 @@ class Mailbox(ABC):
 
     def _make_room(self) -> None:
         """Apply the policy to a full mailbox."""
-        self.note_depth(self.limit)
-        if self.stopping:  # what comes after a stop is never handled, so nothing is dropped for it
+        if self.closed or self.stopping:  # what comes after a stop is never handled
             raise self._stopped()
+        self.note_depth(self.limit)
         if self._overflow is Overflow.REFUSE:
             self._meter.refused += 1
             raise MailboxFull(f"{self._name} has {self.limit} messages waiting; try again later.")
@@ -294,9 +294,9 @@ class ThreadMailbox(Mailbox):
 
         Waits for the first.
         """
-        self.note_depth(self._items.qsize())
         envelopes: list[Envelope[Any]] = []
         envelope = self.get()
+        self.note_depth(self._items.qsize() + 1)
         while type(envelope.message) is not _ActorStop:
             envelopes.append(envelope)
             if len(envelopes) >= limit:

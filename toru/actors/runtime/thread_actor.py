@@ -75,11 +75,11 @@ class ThreadCell(Cell):
 
     def _turn(self) -> None:
         envelopes, stop = self.mailbox.take(self.actor.batch_limit)
+        meter = self.actor.context.meter
+        meter.handled += len(envelopes) + (stop is not None)
         began = time.perf_counter()
         if envelopes:
             self._handle_batch(envelopes)
-        meter = self.actor.context.meter
-        meter.handled += len(envelopes) + (stop is not None)
         meter.busy_s += time.perf_counter() - began
         if stop is None:
             return
