@@ -127,7 +127,7 @@ def actor_specs(
         QuickActions,
         args=(at("db_reader"), at("db_writer"), at("scripts"), at("task_manager")),
     )
-    yield ChildSpec("runner_link", RunnerLink, args=(config.data_dir, at("task_manager")))
+    yield ChildSpec("runner_link", RunnerLink, args=(config.data_dir, (at("task_manager"),)))
     tasks = TaskServices(
         runs_dir=config.data_dir / "runs",
         runner=at("runner_link"),

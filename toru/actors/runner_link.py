@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
+import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
@@ -21,9 +23,11 @@ from toru.actors.messages.runner import (
     ForgetRun,
     RunExited,
     RunnerConnected,
+    RunOutput,
     RunProgress,
     RunStage,
     RunStatus,
+    SignalRun,
     Spawned,
     SpawnRun,
     StopRunner,
@@ -68,10 +72,21 @@ class RunnerLink(LoopActor):
 
     mailbox_limit = 20_000
 
-    def __init__(self, context: ActorContext, data_dir: Path, task_manager: Address) -> None:
+    def __init__(
+        self, context: ActorContext, data_dir: Path, listeners: tuple[Address, ...]
+    ) -> None:
+        """Create the link.
+
+        Args:
+            context: given by the supervisor.
+            data_dir: whose runner it is.
+            listeners: who is told `RunnerConnected`, each time.
+        """
         super().__init__(context)
         self._data_dir = data_dir
-        self._task_manager = task_manager
+        self._listeners = listeners
+        self._relay_ids = itertools.count(secrets.randbits(31))
+        self._relayed: dict[int, str] = {}
         self._runs: dict[str, _Followed] = {}
         self._spawning: dict[str, tuple[bytes, asyncio.Future[Spawned]]] = {}
         self._writer: asyncio.StreamWriter | None = None
@@ -97,8 +112,10 @@ class RunnerLink(LoopActor):
                 return self._follow(run_id, owner)
             case CancelRun(id=run_id, grace_s=grace_s):
                 return self._send_when_ready({"type": "cancel", "id": run_id, "grace_s": grace_s})
+            case SignalRun(id=run_id, signal=number):
+                return self._send_when_ready({"type": "signal", "id": run_id, "signal": number})
             case ForgetRun(id=run_id):
-                self._runs.pop(run_id, None)
+                self._drop(run_id)
                 return self._send_when_ready({"type": "forget", "id": run_id})
             case StopRunner():
                 return self._stop_runner()
@@ -109,7 +126,7 @@ class RunnerLink(LoopActor):
 
     async def _spawn(self, message: SpawnRun) -> Spawned:
         answer: asyncio.Future[Spawned] = self.context.system.loop.create_future()
-        frame = encode_json(_spawn_frame(message))
+        frame = encode_json(_spawn_frame(message) | self._capture(message))
         self._spawning[message.id] = (frame, answer)
         self._runs[message.id] = _Followed(self.context.system.address(message.owner))
         try:
@@ -117,10 +134,24 @@ class RunnerLink(LoopActor):
                 self._send(frame)
             return await asyncio.wait_for(answer, _WAIT_FOR_RUNNER_S)
         except TimeoutError:
-            self._runs.pop(message.id, None)
+            self._drop(message.id)
             _raise_no_runner()
         finally:
             self._spawning.pop(message.id, None)
+
+    def _capture(self, message: SpawnRun) -> dict[str, object]:
+        """Return where the output of a run goes: into its folder, or here under a number."""
+        if message.directory is not None:
+            limit = message.output_limit_bytes
+            return {"capture": "store", "directory": message.directory, "output_limit_bytes": limit}
+        relay_id = next(self._relay_ids) % 2**32
+        self._relayed[relay_id] = message.id
+        return {
+            "capture": "relay",
+            "directory": None,
+            "relay_id": relay_id,
+            "relay_limit_bytes": message.output_limit_bytes,
+        }
 
     async def _follow(self, run_id: str, owner: str) -> RunStatus | None:
         await self._wait_until_ready()
@@ -205,7 +236,8 @@ class RunnerLink(LoopActor):
 
     def _take(self, frame: Frame) -> None:
         if isinstance(frame, DataFrame):
-            return  # nobody asks for relayed output yet
+            self._take_output(frame)
+            return
         handler = self._handlers.get(str(frame.get("type")))
         if handler is None:
             logger.warning("The runner sent a message of unknown type: %r", frame.get("type"))
@@ -214,6 +246,12 @@ class RunnerLink(LoopActor):
             handler(self, frame)
         except msgspec.ValidationError as error:
             logger.error("The runner sent a message that is not understood: %s", error)
+
+    def _take_output(self, frame: DataFrame) -> None:
+        followed = self._runs.get(self._relayed.get(frame.id, ""))
+        if followed is not None:
+            run_id = self._relayed[frame.id]
+            self._tell(followed.owner, RunOutput(run_id, frame.payload, is_stderr=frame.text))
 
     def _take_hello(self, frame: dict[str, Any]) -> None:
         missing = frame.get("missing") or []
@@ -227,10 +265,11 @@ class RunnerLink(LoopActor):
             self._runs.setdefault(status.id, _Followed(None)).status = status
         for run_id in [key for key in self._runs if key not in known]:
             if run_id not in self._spawning:
-                del self._runs[run_id]
+                self._drop(run_id)
         self._ready.set()
         self._settle_spawning(statuses)
-        self._tell(self._task_manager, RunnerConnected(tuple(statuses)))
+        for listener in self._listeners:
+            self._tell(listener, RunnerConnected(tuple(statuses)))
 
     def _settle_spawning(self, statuses: list[RunStatus]) -> None:
         """After a lost connection: what the runner has was started, the rest is asked again."""
@@ -253,10 +292,11 @@ class RunnerLink(LoopActor):
 
     def _take_refused(self, frame: dict[str, Any]) -> None:
         run_id = str(frame.get("id"))
-        self._runs.pop(run_id, None)
+        self._drop(run_id)
         waiting = self._spawning.get(run_id)
         if waiting is not None and not waiting[1].done():
-            waiting[1].set_exception(SpawnRefused(str(frame.get("error"))))
+            refusal = SpawnRefused(str(frame.get("error")), code=str(frame.get("code")))
+            waiting[1].set_exception(refusal)
 
     def _take_progress(self, frame: dict[str, Any]) -> None:
         run_id, size = str(frame["id"]), int(frame["size"])
@@ -289,6 +329,11 @@ class RunnerLink(LoopActor):
 
     def _take_pong(self, frame: dict[str, Any]) -> None:
         """Nothing is to be done: that it came is the answer."""
+
+    def _drop(self, run_id: str) -> None:
+        self._runs.pop(run_id, None)
+        for relay_id in [key for key, value in self._relayed.items() if value == run_id]:
+            del self._relayed[relay_id]
 
     def _tell(self, owner: Address | None, message: Message[Any]) -> None:
         if owner is None:
@@ -331,9 +376,6 @@ def _spawn_frame(message: SpawnRun) -> dict[str, object]:
         "argv": list(message.argv),
         "cwd": message.cwd,
         "env": message.env,
-        "directory": message.directory,
-        "capture": "relay" if message.directory is None else "store",
-        "output_limit_bytes": message.output_limit_bytes,
         "hub_gone_s": message.hub_gone_s,
         "leftovers": message.leftovers,
         "time_limit_s": message.time_limit_s,

@@ -189,7 +189,10 @@ class Task(LoopActor):
         try:
             spawned = await self._services.runner.ask(message, deadline_s=30.0)
         except ToruError as error:
-            self._apply(life.Refused(utc_now(), error.sentence))
+            if error.code == "already_ran":  # by an earlier hub, which told nobody
+                self._look_on_disk()
+            else:
+                self._apply(life.Refused(utc_now(), error.sentence))
         else:
             self._apply(life.Started(spawned.started_at))
 

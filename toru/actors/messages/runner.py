@@ -78,7 +78,8 @@ class SpawnRun(Message[Spawned], frozen=True):
     Attributes:
         id: unique for ever; the same id again gives the same process.
         owner: the name of the actor that is told of its progress and its end.
-        directory: where its output goes; None relays the output instead.
+        directory: where its output goes; None relays the output to the owner instead.
+        output_limit_bytes: how much output is kept, or relayed.
         hub_gone_s: seconds without a hub after which the runner ends it; None never.
         leftovers: ``end`` or ``leave`` what outlives the leader.
         time_limit_s: seconds it may run; None is no limit.
@@ -94,6 +95,13 @@ class SpawnRun(Message[Spawned], frozen=True):
     hub_gone_s: float | None = None
     leftovers: str = "end"
     time_limit_s: float | None = None
+
+
+class SignalRun(Message[None], frozen=True):
+    """Send a signal to the whole tree of a run."""
+
+    id: str
+    signal: int
 
 
 class FollowRun(Message[RunStatus | None], frozen=True):
@@ -128,6 +136,14 @@ class RunProgress(Message[None], frozen=True):
 
     id: str
     size: int
+
+
+class RunOutput(Message[None], frozen=True):
+    """A run without a directory has written ``data``; ``is_stderr`` says where."""
+
+    id: str
+    data: bytes
+    is_stderr: bool
 
 
 class RunStage(Message[None], frozen=True):
