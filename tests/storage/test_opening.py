@@ -235,6 +235,25 @@ def test_a_link_to_nothing_is_refused(path: Path) -> None:
         open_storage(f"sqlite:///{path}")
 
 
+def test_a_link_to_a_database_is_followed_with_what_is_still_in_its_log(
+    path: Path, tmp_path: Path
+) -> None:
+    _make(path)
+    link = tmp_path / "elsewhere" / "link.db"
+    link.parent.mkdir()
+    link.symlink_to(path)
+    assert open_storage(f"sqlite:///{link}").location.path == path
+    with closing(sqlite3.connect(path)) as database:
+        database.execute(f"PRAGMA user_version = {LATEST + 1}")
+        with pytest.raises(ConfigError, match="schema version"):
+            open_storage(f"sqlite:///{link}")
+
+
+def test_a_path_that_no_file_system_takes_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be made"):
+        open_storage(f"sqlite:///{tmp_path}/{'x' * 5000}")
+
+
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="does not exist"):
         open_storage(f"sqlite:///{tmp_path}/none/steering.db")

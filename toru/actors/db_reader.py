@@ -53,6 +53,7 @@ class DbReadThread(ThreadActor):
         self._database: peewee.Database | None = None
         self._query_limit_s = query_limit_s
         self._give_up_at = 0.0
+        self._failing = False
 
     def on_stop(self) -> None:
         """Close the connection; runs on the actor's thread."""
@@ -66,11 +67,13 @@ class DbReadThread(ThreadActor):
         """Answer one question."""
         self._give_up_at = clock.monotonic() + self._query_limit_s
         try:
-            return answer(self._connected(), message)
+            told = answer(self._connected(), message)
         except ToruError:
             raise
         except (peewee.PeeweeException, UnicodeError, OverflowError) as error:
             raise self._failed(error) from error
+        self._failing = False
+        return told
 
     def _failed(self, error: Exception) -> ToruError:
         self._disconnect()
@@ -79,7 +82,8 @@ class DbReadThread(ThreadActor):
                 f"The answer took longer than {self._query_limit_s:g} seconds; ask for less."
             )
         told = as_answer(error, "read")
-        if isinstance(told, StorageUnavailable):
+        if isinstance(told, StorageUnavailable) and not self._failing:
+            self._failing = True
             logger.error("%s", told.sentence)
         return told
 

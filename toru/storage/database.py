@@ -7,6 +7,7 @@ Runs on: any thread; a database is used on the thread that opened it only.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Sequence
 from contextlib import suppress
@@ -173,7 +174,9 @@ def locate(
         name = url[len(_SQLITE) :]
         if not url.lower().startswith(_SQLITE) or not name or name == ":memory:":
             raise ConfigError("DATABASE_URL must name a file: sqlite:/// and its path.")
-        return SqliteLocation(Path(name).absolute(), busy_timeout_s)
+        # SQLite keeps its log beside the file that a link leads to, so that is the one to look at.
+        path = os.path.realpath(name) if os.path.exists(name) else name  # noqa: PTH110 - never raises
+        return SqliteLocation(Path(path).absolute(), busy_timeout_s)
     if scheme in {"postgres", "postgresql"}:
         return PostgresLocation(url, busy_timeout_s)
     raise ConfigError("DATABASE_URL must start with sqlite:/// or postgresql://.")

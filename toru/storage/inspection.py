@@ -80,7 +80,7 @@ def _check_folder(path: Path) -> None:
 def _check_alone(path: Path) -> None:
     """Refuse an empty file beside the log of a full one: it was cut off, not made new."""
     log = _beside(path, "-wal")
-    if log.exists() and log.stat().st_size > 0:
+    if _has_content(log):
         raise ConfigError(
             f"The database {str(path)!r} is empty, but its log {log.name} is not: the file was "
             "lost or cut off; restore it from a backup."
@@ -169,4 +169,7 @@ def _beside(path: Path, suffix: str) -> Path:
 
 
 def _has_content(path: Path) -> bool:
-    return path.exists() and path.stat().st_size > 0
+    try:
+        return path.stat().st_size > 0
+    except OSError:
+        return False
