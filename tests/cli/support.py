@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 from tests.support.hub import ADMIN_PASSWORD, HubProcess
@@ -46,16 +47,27 @@ class CommandLine:
             check=False,
         )
 
-    def start(self, *words: str) -> subprocess.Popen[str]:
-        """Start a call whose output is read while it runs."""
-        return subprocess.Popen(
+    @contextlib.contextmanager
+    def start(self, *words: str, terminal: int | None = None) -> Iterator[subprocess.Popen[str]]:
+        """Start a call whose output is read while it runs; it is ended with the block.
+
+        Args:
+            words: the arguments.
+            terminal: a descriptor of a terminal that is to be its stdin and stderr.
+        """
+        process = subprocess.Popen(
             self.command(*words),
             env=self.environ,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL if terminal is None else terminal,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=subprocess.PIPE if terminal is None else terminal,
             text=True,
         )
+        with process:
+            try:
+                yield process
+            finally:
+                process.kill()
 
 
 class Proxy:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import os
 import pty
+import select
 import signal
 import stat
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -195,30 +195,23 @@ def test_ctrl_c_at_a_terminal_asks_what_is_wanted(
 ) -> None:
     hub.script("endless.sh", ENDLESS)
     master, slave = pty.openpty()
-    process = subprocess.Popen(
-        toru.command("run", "endless.sh"),
-        env=toru.environ,
-        stdin=slave,
-        stderr=slave,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    os.close(slave)
     try:
-        with process:
+        with toru.start("run", "endless.sh", terminal=slave) as process:
             assert process.stdout
             assert process.stdout.readline() == "begun\n"
             process.send_signal(signal.SIGINT)
             read_until(master, "[g]o on")
             os.write(master, answer.encode())
             if answer == "g\n":
-                # Watching goes on; the second time, a further Ctrl-C at the question cancels.
+                # The second time, a further Ctrl-C at the question cancels.
+                read_until(master, "Watching goes on.")
                 process.send_signal(signal.SIGINT)
                 read_until(master, "[g]o on")
                 process.send_signal(signal.SIGINT)
             assert process.wait(30) == code
     finally:
         os.close(master)
+        os.close(slave)
     task = newest(hub)
     assert task["state"] == state
     if state == "running":
@@ -228,6 +221,8 @@ def test_ctrl_c_at_a_terminal_asks_what_is_wanted(
 def read_until(descriptor: int, text: str) -> None:
     seen = ""
     while text not in seen:
+        ready, _, _ = select.select([descriptor], [], [], 20)
+        assert ready, f"{text!r} did not come; what came is {seen!r}"
         seen += os.read(descriptor, 4096).decode()
 
 

@@ -155,8 +155,8 @@ class Watch:
             while self._exit_code is None:
                 await asyncio.wait({reading, interrupt}, return_when=asyncio.FIRST_COMPLETED)
                 if interrupt.done():
-                    interrupt = asyncio.ensure_future(self._interrupts.get())
                     await self._interrupted(socket)
+                    interrupt = asyncio.ensure_future(self._interrupts.get())
                 if reading.done():
                     text = reading.result()
                     if text is None:
@@ -238,6 +238,8 @@ class Watch:
         elif wish.startswith("l"):
             self._exit_code = 0
             self._tell_how_to_return()
+        else:
+            tell("Watching goes on.")
 
     async def _ask(self) -> str:
         """Return what the person types; a second Ctrl-C means cancel."""

@@ -137,7 +137,7 @@ def _living_runs(connection: socket.socket) -> list[str]:
             if isinstance(frame, dict) and frame.get("type") == "runs":
                 runs = frame.get("runs")
                 items = runs if isinstance(runs, list) else []
-                return [str(item.get("id")) for item in items if item.get("exit") is None]
+                return [str(item.get("id")) for item in items if item.get("state") == "running"]
     raise ConnectionResetError("it closed the connection")
 
 
