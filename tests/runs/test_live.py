@@ -352,8 +352,8 @@ def test_subscribers_hear_of_runs_and_figures(hub: HubProcess) -> None:
         while not (all(seen.values()) and seen["tasks"][-1] == "finished"):
             event = socket.read_until("event", timeout_s=10)
             if event["topic"] == "tasks":
-                assert event["data"]["id"] == task_id
-                seen["tasks"].append(event["data"]["state"])
+                if event["data"]["id"] == task_id:  # a run of another test may still be ending
+                    seen["tasks"].append(event["data"]["state"])
             else:
                 seen[event["topic"]].append(event["data"])
     assert seen["tasks"][-2:] == ["running", "finished"]
