@@ -168,7 +168,7 @@ async def test_a_lock_of_another_process_never_stalls_the_loop(
     open_actors, path: Path, make_run, expect_log: Callable[..., object]
 ) -> None:
     expect_log("cannot be written: database is locked", count=1)
-    busy_s = 0.4
+    busy_s = 0.8
     async with open_actors(busy_timeout_s=busy_s) as actors:
         await actors.writer.ask(messages.InsertRun(make_run("before")))
         with _locked_by_another_process(path) as other:
@@ -191,9 +191,9 @@ async def test_a_short_lock_of_another_process_only_delays_the_answer(
     async with open_actors() as actors:
         with _locked_by_another_process(path) as other:
             asked = actors.writer.ask(messages.InsertRun(make_run("a")))
-            lag = await _largest_lag(0.5)
+            lag = await _largest_lag(1.0)
             assert not asked.settled
-            assert lag < 0.25
+            assert lag < 0.5
             other.communicate()
         await asked
         assert await actors.reader.ask(messages.GetRun("a")) is not None
