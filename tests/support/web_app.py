@@ -5,6 +5,7 @@ Runs on: the test's event loop.
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ class WebStage:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.port = 0
+        self.writers: list[asyncio.StreamWriter] = []
 
     async def serve(self, routes: list[Route] | None = None, **limits: Any) -> int:
         """Serve and return the port."""
@@ -65,6 +67,8 @@ class WebStage:
 
     async def stop(self) -> None:
         """Stop serving; safe to call twice."""
+        for writer in self.writers:
+            writer.close()
         if self.port:
             self.server.stop()
             await self.server.close_all_connections()

@@ -12,7 +12,7 @@ import statistics
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -196,13 +196,14 @@ def test_two_hundred_logins_at_once_leave_the_rest_responsive(fresh: HubProcess)
 def test_a_session_that_ends_elsewhere_is_refused_and_its_websocket_closed_within_a_second(
     hub: HubProcess,
 ) -> None:
-    for name, end in {
+    ends: dict[str, Callable[[int], Answer]] = {
         "ends-1": lambda user: hub.http("PUT", f"/api/users/{user}", {"is_active": False}),
         "ends-2": lambda user: hub.http("DELETE", f"/api/users/{user}"),
         "ends-3": lambda user: hub.http(
             "PUT", f"/api/users/{user}/password", {"password": "Another-pass-2"}
         ),
-    }.items():
+    }
+    for name, end in ends.items():
         cookie = hub.add_client(name)
         user = next(each["id"] for each in hub.get("/api/users") if each["username"] == name)
         with hub.websocket(cookie=cookie) as viewer:

@@ -66,7 +66,7 @@ def target(route: Route) -> str:
 
 
 def call(hub: HubProcess, route: Route, method: str, cookie: str) -> Answer:
-    body = {} if method in {"POST", "PUT", "PATCH"} else None
+    body: dict[str, str] | None = {} if method in {"POST", "PUT", "PATCH"} else None
     return hub.http(method, target(route), body, cookie=cookie)
 
 

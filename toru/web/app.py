@@ -89,6 +89,7 @@ class HubApplication(tornado.web.Application):
             services=services,
             openapi=msgspec.json.encode(describe(self.routes)),
             static_files=static_files or StaticFiles(static_dir()),
+            websocket_max_message_size=BODY_LIMIT_BYTES,
         )
 
     def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> Any:

@@ -44,6 +44,10 @@ sending still, gets to read the answer instead of a reset (RFC 9112, 9.6)."""
 
 CONNECTIONS_LIMIT = 8192
 
+KEEPALIVE_IDLE_S = 20
+KEEPALIVE_INTERVAL_S = 10
+KEEPALIVE_PROBES = 3
+
 _BARE_REFUSAL = b"HTTP/1.1 400 Bad Request\r\n\r\n"
 
 
@@ -139,12 +143,26 @@ class HubServer(HTTPServer):
             logger.warning("There are %d connections; one more is refused.", CONNECTIONS_LIMIT)
             stream.close()
             return
+        _notice_dead_peers(stream.socket)
         own = HubStream(
             stream.socket,
             max_buffer_size=self.max_buffer_size,
             read_chunk_size=self.read_chunk_size,
         )
         super().handle_stream(own, address)
+
+
+def _notice_dead_peers(connection: socket.socket) -> None:
+    """Have the kernel probe an idle connection, so that one that was cut ends within 50 s."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    idle = getattr(socket, "TCP_KEEPIDLE", getattr(socket, "TCP_KEEPALIVE", None))  # macOS's name
+    for option, value in (
+        (idle, KEEPALIVE_IDLE_S),
+        (getattr(socket, "TCP_KEEPINTVL", None), KEEPALIVE_INTERVAL_S),
+        (getattr(socket, "TCP_KEEPCNT", None), KEEPALIVE_PROBES),
+    ):
+        if option is not None and connection.family != socket.AF_UNIX:
+            connection.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 class UnderWay:

@@ -88,6 +88,8 @@ def describe(routes: Iterable[Route]) -> dict[str, Any]:
     ]
     types = list(_types(operation for _, _, operation in declared))
     schemas, components = msgspec.json.schema_components(types, ref_template=REF_TEMPLATE)
+    for schema in components.values():
+        _shorten(schema)
     by_type = dict(zip(map(id, types), schemas, strict=True))
     paths: dict[str, dict[str, Any]] = {}
     for route, method, described in declared:
@@ -105,6 +107,12 @@ def describe(routes: Iterable[Route]) -> dict[str, Any]:
             },
         },
     }
+
+
+def _shorten(schema: dict[str, Any]) -> None:
+    """Keep the first sentence of a docstring; the rest is for readers of the code."""
+    if "description" in schema:
+        schema["description"] = schema["description"].partition("\n\n")[0]
 
 
 def _declared_operation(route: Route, method: str) -> Operation:
