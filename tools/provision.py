@@ -86,7 +86,7 @@ def _provide_python_packages(root: Path, stamps: Stamps, *, for_tests: bool) -> 
         return
     say("installing the Python packages")
     what = f"{root}[test]" if for_tests else str(root)
-    pip: list[str | Path] = [root / ".venv/bin/python", "-m", "pip", "install", "--quiet"]
+    pip: list[str | Path] = [root / ".venv/bin/python", "-m", "pip", "install", "-qq"]
     options = ["--disable-pip-version-check", "--editable"]
     run([*pip, *options, what], "pip could not install the Python packages")
     stamps.record("python packages", inputs=inputs, tests=for_tests)

@@ -39,7 +39,7 @@ def build_wheel(out: Path, *, isolated: bool = True, root: Path = ROOT) -> Path:
             shutil.copy(root / name, source / name)
         ignored = shutil.ignore_patterns("__pycache__", "node_modules")
         shutil.copytree(root / "toru", source / "toru", ignore=ignored)
-        pip: list[str | Path] = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
+        pip: list[str | Path] = [sys.executable, "-m", "pip", "wheel", "-qq", "--no-deps"]
         options = ["--disable-pip-version-check", *([] if isolated else ["--no-build-isolation"])]
         run([*pip, *options, "--wheel-dir", made, source], "the wheel could not be built")
         out.mkdir(parents=True, exist_ok=True)
