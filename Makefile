@@ -26,7 +26,7 @@ coverage: ## run the tests and show which branches none of them took
 
 bench: ## measure the budgets, side by side with bare programs
 	@$(PYTHON) -m tools.bootstrap test
-	@set -e; for file in bench/[!_]*.py; do echo "== $$file"; $(BIN)/python "$$file" $(ARGS); done
+	@set -e; for name in actors db_writer runs start; do echo "== $$name"; $(BIN)/python -m bench.$$name; done
 
 wheel: ## build dist/toru-*.whl, the dashboard inside
 	@$(PYTHON) -m tools.bootstrap run
