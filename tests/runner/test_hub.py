@@ -68,6 +68,7 @@ def test_a_run_that_needs_the_hub_ends_when_it_is_gone_for_long(hub: Hub, runner
     hub.close()
     wait_for(lambda: not alive(pid), "the run ends")
     newer = runners.connect()
+    wait_for(lambda: newer.list()["a"]["state"] == "exited", "its end is told")
     runs = newer.list()
     assert (runs["a"]["reason"], runs["a"]["cancelled"]) == ("hub_gone", False)
     assert runs["b"]["state"] == "running"

@@ -95,6 +95,7 @@ def test_a_thousand_short_runs_leave_no_zombie_and_no_descriptor(hub: Hub) -> No
         assert hub.wait("exited", id=f"r{number}")["code"] == 0
     assert descriptors(pid) == held
     assert not Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    assert all(run["state"] == "exited" for run in hub.list().values())
     assert not any((hub.data / "runner" / "live").iterdir())
 
 

@@ -57,6 +57,7 @@ def test_what_a_killed_runner_leaves_is_ended_and_reported(runners: Runners, how
     assert not alive(daemon)
     assert hub.output("a") == f"{daemon}\n".encode()
     assert hub.sh("b", "echo next")["code"] == 0
+    assert hub.list()["b"]["state"] == "exited"
     assert not any((hub.data / "runner" / "live").iterdir())
 
 

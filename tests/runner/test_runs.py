@@ -185,6 +185,7 @@ def test_a_wrong_field_is_refused_and_changes_nothing(hub: Hub, change: dict[str
 def test_a_spawn_that_is_sent_again_starts_nothing(hub: Hub) -> None:
     first = hub.start("a", "sh", "-c", "echo $$; sleep 60")
     assert hub.start("a", "sh", "-c", "echo $$; sleep 60") == first
+    hub.numbers("a", 1)
     hub.send(type="cancel", id="a", grace_s=5)
     exited = hub.wait("exited", id="a")
     hub.spawn("a", "true")

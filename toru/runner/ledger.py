@@ -103,10 +103,18 @@ class Ledger:
             log(f"The start of {run.id} cannot be written down: {error}.")
 
     def ended(self, run: Run) -> None:
-        """Write down how a run ended, now or as soon as the storage takes it."""
+        """Write down how a run ended, now or as soon as the storage takes it.
+
+        Its marker stays until ``settle``, since removing a file can take its time.
+        """
         if not self._save_exit(run):
             self.unsaved.add(run)
             self._try_later()
+
+    def settle(self, run: Run) -> None:
+        """Remove the marker of a run whose end is written down."""
+        if run not in self.unsaved:
+            self._live.remove(run.id)
 
     def _save_exit(self, run: Run) -> bool:
         try:
@@ -117,7 +125,6 @@ class Ledger:
         except OSError as error:
             log(f"The end of {run.id} cannot be written down: {error}.")
             return False
-        self._live.remove(run.id)
         return True
 
     def _try_later(self) -> None:
@@ -131,6 +138,7 @@ class Ledger:
                 self._try_later()
                 return
             self.unsaved.discard(run)
+            self.settle(run)
         self._on_saved()
 
 

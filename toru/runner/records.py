@@ -10,6 +10,7 @@ Runs on: the runner's only thread; the hub reads ``exit.json``.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 from pathlib import Path
@@ -30,8 +31,10 @@ def write_json(path: Path, value: dict[str, object]) -> None:
     draft = path.with_name(path.name + ".new")
     try:
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with open(descriptor, "w", encoding="ascii") as file:  # noqa: PTH123 - a descriptor
-            json.dump(value, file)
+        with open(descriptor, "wb", buffering=0) as file:  # noqa: PTH123 - a descriptor
+            data = json.dumps(value).encode("ascii")
+            if file.write(data) != len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         draft.replace(path)
     except OSError:
         with contextlib.suppress(OSError):

@@ -174,7 +174,10 @@ class Runner:
         request = SpawnRequest(message)
         if self._closing:
             raise RequestError("closing", "The runner is about to leave.")
-        self._send_started(self._start(request))
+        run = self._start(request)
+        self._send_started(run)
+        # After the answer, to lose no time: until then the mark alone would tell its processes.
+        self._ledger.started(run)
 
     def _start(self, request: SpawnRequest) -> Run:
         """Start a run, or raise and leave nothing of it behind.
@@ -205,7 +208,6 @@ class Runner:
         leader = platform.find_process(spawned.pid)
         if leader is not None:
             run.identity.leader = (leader.pid, leader.start)
-        self._ledger.started(run)
         run.hub_gone_s = request.hub_gone_s
         self._watch_hub_gone(run)
         if request.relay:
@@ -317,6 +319,7 @@ class Runner:
         self._relays.discard(run)
         self._ledger.ended(run)
         self._link.send({"type": "exited", **run.exit_fields()})
+        self._ledger.settle(run)
         self._check_idle()
 
     def _end_all(self) -> None:
