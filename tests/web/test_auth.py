@@ -116,13 +116,13 @@ def test_every_failed_login_takes_the_same_time(fresh: HubProcess) -> None:
         ("admin", "Wrong-pass-9"),
     ]
     took: dict[str, list[float]] = {username: [] for username, _ in cases}
-    for number in range(8):
+    for number in range(12):
         for username, password in cases:
             began = time.perf_counter()
             assert log_in(fresh, username, password, f"192.0.2.{number}").status == 401
             took[username].append(time.perf_counter() - began)
     quickest = {username: min(times) for username, times in took.items()}
-    assert max(quickest.values()) < 1.8 * min(quickest.values()), quickest
+    assert max(quickest.values()) < 2 * min(quickest.values()), quickest
 
 
 def test_three_failures_lock_and_the_lock_survives_a_restart(fresh: HubProcess) -> None:
@@ -190,7 +190,7 @@ def test_two_hundred_logins_at_once_leave_the_rest_responsive(fresh: HubProcess)
     assert statuses == {401: 200}
     assert len(waits) > 20
     assert statistics.median(waits) < 0.25, sorted(waits)[-5:]
-    assert max(waits) < 2.0
+    assert max(waits) < 5.0  # one after the other they would stand still for longer
 
 
 def test_a_session_that_ends_elsewhere_is_refused_and_its_websocket_closed_within_a_second(
@@ -250,6 +250,8 @@ def test_no_token_and_no_password_is_ever_written_down(hub: HubProcess) -> None:
         content = path.read_bytes()
         assert token.encode() not in content, path
         assert ADMIN_PASSWORD.encode() not in content, path
+    assert b"argon2" not in hub.http("GET", "/api/settings").body
+    assert b"argon2" not in hub.http("GET", "/api/users").body
 
 
 def test_logins_are_durable_when_they_are_answered(fresh: HubProcess) -> None:

@@ -84,6 +84,7 @@ def test_on_all_interfaces_an_address_is_a_name_of_its_own_but_a_name_is_not(
 
 def test_the_bind_address_is_served(tmp_path: Path) -> None:
     gate(tmp_path, STEERING_HOST="192.0.2.7").check(arrival(host="192.0.2.7:3000"))
+    gate(tmp_path, TORU_ALLOWED_HOSTS="2001:DB8::0:1").check(arrival(host="[2001:db8::1]:3000"))
     gate(tmp_path, STEERING_HOST="Box.Local").check(arrival(host="box.local:3000"))
 
 

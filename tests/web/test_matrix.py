@@ -10,6 +10,7 @@ import sqlite3
 from typing import NamedTuple, get_args
 
 import pytest
+from tornado.websocket import WebSocketHandler
 
 from tests.support.hub import Answer, HubProcess
 from toru.domain.permissions import Access
@@ -159,6 +160,20 @@ def test_a_method_that_a_route_has_not_is_refused_with_those_it_has(
     assert answer.json["code"] == "method_not_allowed"
     if method in METHODS:
         assert set(route.handler.roles) <= set(answer.headers["Allow"].split(", "))
+
+
+@pytest.mark.parametrize("signed_in", [False, True])
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.path)
+def test_head_answers_as_get_does_without_the_body(
+    hub: HubProcess, route: Route, signed_in: bool
+) -> None:
+    if "GET" not in route.handler.roles or issubclass(route.handler, WebSocketHandler):
+        return
+    cookie = live_cookie(hub, "admin") if signed_in else ""
+    get, head = (hub.http(method, target(route), cookie=cookie) for method in ("GET", "HEAD"))
+    assert head.status == get.status
+    assert head.headers["Content-Type"] == get.headers["Content-Type"]
+    assert head.body == b""
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.path)

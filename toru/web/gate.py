@@ -57,7 +57,7 @@ class Gate:
     """Lets requests pass that this configuration serves."""
 
     def __init__(self, config: Config) -> None:
-        self._names = {"localhost", *config.allowed_hosts}
+        self._names = {"localhost", *map(_plain_address, config.allowed_hosts)}
         self._any_address = False
         self._trusted = config.trust_proxy
         self._allowed_hosts = config.allowed_hosts
