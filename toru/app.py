@@ -35,6 +35,7 @@ from toru.actors.task import TaskServices
 from toru.actors.task_manager import TaskManager
 from toru.clock import utc_now
 from toru.config import Config
+from toru.runner.platform import raise_descriptor_limit
 from toru.storage import Storage, open_storage
 from toru.web.server import WebServer
 from toru.web.services import Services
@@ -56,6 +57,7 @@ async def serve(config: Config) -> int:
         OSError: the address cannot be bound.
     """
     stop = _Stop()
+    descriptors = raise_descriptor_limit()
     async with AsyncExitStack() as stack:
         sockets = _bind(config)
         for listener in sockets:
@@ -70,7 +72,7 @@ async def serve(config: Config) -> int:
         loop_lag = LoopLag(system.loop)
         stack.callback(loop_lag.close)
         clients = Clients(system)
-        for spec in actor_specs(system, config, storage, clients.members, loop_lag):
+        for spec in actor_specs(system, config, storage, clients.members, loop_lag, descriptors):
             await system.spawn(spec)
 
         services = _services(system, config, clients)
@@ -87,7 +89,12 @@ async def serve(config: Config) -> int:
 
 
 def actor_specs(
-    system: ActorSystem, config: Config, storage: Storage, members: Members, loop_lag: LoopLag
+    system: ActorSystem,
+    config: Config,
+    storage: Storage,
+    members: Members,
+    loop_lag: LoopLag,
+    descriptors: int,
 ) -> Iterator[ChildSpec]:
     """Yield what is to be started, each once the one before it is up."""
     at = system.address
@@ -127,7 +134,9 @@ def actor_specs(
         QuickActions,
         args=(at("db_reader"), at("db_writer"), at("scripts"), at("task_manager")),
     )
-    yield ChildSpec("runner_link", RunnerLink, args=(config.data_dir, (at("task_manager"),)))
+    yield ChildSpec(
+        "runner_link", RunnerLink, args=(config.data_dir, (at("task_manager"),), descriptors)
+    )
     tasks = TaskServices(
         runs_dir=config.data_dir / "runs",
         runner=at("runner_link"),

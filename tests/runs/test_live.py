@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import time
 from pathlib import Path
@@ -221,6 +222,13 @@ def test_standard_input_is_empty_and_the_environment_has_no_secret(hub: HubProce
     assert {"PATH", "TORU_RUN_ID"} <= names
     assert not {name for name in names if name.startswith(("ADMIN", "STEERING", "DATABASE"))}
     assert "Correct-horse" not in output
+
+
+def test_scripts_begin_with_the_descriptor_limit_that_the_hub_was_started_with(
+    hub: HubProcess,
+) -> None:
+    hub.script("limit.sh", "ulimit -Sn\n")
+    assert int(hub.run("limit.sh")[0]) == resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
 def test_bytes_that_are_no_text_arrive_marked_and_raw(hub: HubProcess) -> None:

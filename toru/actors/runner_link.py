@@ -10,6 +10,7 @@ import contextlib
 import itertools
 import logging
 import secrets
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
@@ -73,7 +74,11 @@ class RunnerLink(LoopActor):
     mailbox_limit = 20_000
 
     def __init__(
-        self, context: ActorContext, data_dir: Path, listeners: tuple[Address, ...]
+        self,
+        context: ActorContext,
+        data_dir: Path,
+        listeners: tuple[Address, ...],
+        descriptors: int | None = None,
     ) -> None:
         """Create the link.
 
@@ -81,10 +86,12 @@ class RunnerLink(LoopActor):
             context: given by the supervisor.
             data_dir: whose runner it is.
             listeners: who is told `RunnerConnected`, each time.
+            descriptors: the soft limit of open files that scripts begin with.
         """
         super().__init__(context)
         self._data_dir = data_dir
         self._listeners = listeners
+        self._descriptors = descriptors
         self._relay_ids = itertools.count(secrets.randbits(31))
         self._relayed: dict[int, str] = {}
         self._runs: dict[str, _Followed] = {}
@@ -212,8 +219,9 @@ class RunnerLink(LoopActor):
         logger.debug("No runner answers (%s); starting it.", why)
         try:
             if pause_s == _FIRST_PAUSE_S:
-                await asyncio.to_thread(launch.start, self._data_dir)
-        except OSError as error:
+                start = launch.start
+                await asyncio.to_thread(start, self._data_dir, descriptors=self._descriptors)
+        except (OSError, subprocess.SubprocessError) as error:
             logger.error("The runner cannot be started: %s", error)
         await asyncio.sleep(pause_s)
         following = pause_s * 1.5

@@ -37,6 +37,15 @@ def _command(data_dir: Path, program: str) -> list[str]:
     return [sys.executable, "-S", "-E", "-P", "-c", program, str(_PACKAGE_FOLDER), data]
 
 
+def _limit(descriptors: int | None) -> str:
+    if descriptors is None:
+        return ""
+    return (
+        "import resource as r; _, hard = r.getrlimit(r.RLIMIT_NOFILE); "
+        f"r.setrlimit(r.RLIMIT_NOFILE, ({descriptors}, hard)); "
+    )
+
+
 def _environment() -> dict[str, str]:
     """Return what the runner needs of the environment, and so none of the hub's secrets.
 
@@ -54,11 +63,16 @@ def socket_path(data_dir: Path) -> Path:
     return data_dir / "runner" / SOCKET_NAME
 
 
-def start(data_dir: Path) -> None:
+def start(data_dir: Path, *, descriptors: int | None = None) -> None:
     """Start the runner of ``data_dir`` in a session of its own; it outlives the caller.
 
     Safe to call when one runs already: the second loses the lock and exits with 0. Waits for the
     interpreter to come up and detach (about 10 ms), not until the runner listens.
+
+    Args:
+        data_dir: whose runner it is.
+        descriptors: the soft limit of open files (getrlimit(2)) that scripts are to begin with;
+            None leaves it at the caller's.
 
     Raises:
         OSError: the folder cannot be written or the process not be started.
@@ -70,7 +84,7 @@ def start(data_dir: Path) -> None:
     log = os.open(folder / "runner.log", flags, 0o600)
     try:
         subprocess.run(
-            _command(data_dir, _DETACH + _PROGRAM),
+            _command(data_dir, _limit(descriptors) + _DETACH + _PROGRAM),
             check=True,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
