@@ -9,7 +9,7 @@ import importlib
 import logging
 import pkgutil
 import re
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 import msgspec
 import tornado.web
@@ -20,7 +20,14 @@ from toru.config import static_dir
 from toru.errors import ToruError
 from toru.storage.static_files import StaticFiles
 from toru.web import handlers
-from toru.web.base import BODY_LIMIT_BYTES, BODY_TIMEOUT_S, ApiHandler, Route, UnknownPath
+from toru.web.base import (
+    BODY_LIMIT_BYTES,
+    BODY_TIMEOUT_S,
+    LOGGED_PATH_MAX,
+    ApiHandler,
+    Route,
+    UnknownPath,
+)
 from toru.web.gate import Arrival, Gate
 from toru.web.handlers.static import StaticHandler
 from toru.web.headers import security_headers
@@ -126,7 +133,7 @@ class HubApplication(tornado.web.Application):
         logger.debug(
             "%s %s %d %.1f ms",
             request.method,
-            request.path,
+            request.path[:LOGGED_PATH_MAX],
             handler.get_status(),
             1000 * request.request_time(),
         )
@@ -134,8 +141,6 @@ class HubApplication(tornado.web.Application):
 
 class RefusedRequest(ApiHandler):
     """Answers what the gate has refused."""
-
-    body_limit: ClassVar[int | None] = 64 * 1024
 
     def initialize(self, error: ToruError) -> None:
         """Take the refusal."""

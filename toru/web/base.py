@@ -31,6 +31,7 @@ Method = Literal["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"]
 SESSION_COOKIE = "session_id"
 BODY_LIMIT_BYTES = 1 << 20
 BODY_TIMEOUT_S = 30.0
+LOGGED_PATH_MAX = 200
 INTERNAL_SENTENCE = "Something went wrong inside Toru; the log has the details."
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{1,128}")
@@ -241,11 +242,12 @@ class ApiHandler(tornado.web.RequestHandler):
         tb: TracebackType | None,
     ) -> None:
         """Log what nobody expected, once; refusals are answers. Tornado calls it."""
+        method, path = self.request.method, self.request.path[:LOGGED_PATH_MAX]
         if isinstance(value, ToruError | tornado.web.HTTPError):
-            logger.debug("%s %s: %s", self.request.method, self.request.path, value)
+            logger.debug("%s %s: %s", method, path, value)
             return
         trace = (typ, value, tb) if typ and value else None
-        logger.error("%s %s failed.", self.request.method, self.request.path, exc_info=trace)
+        logger.error("%s %s failed.", method, path, exc_info=trace)
 
     def on_connection_close(self) -> None:
         """The client has gone before the answer. Tornado calls it."""
