@@ -8,12 +8,13 @@ Runs on: one thread.
 from __future__ import annotations
 
 import os
+import re
 import sys
 import tempfile
 from pathlib import Path
 from typing import Literal
 
-from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
 
 from tests.support.hub import ADMIN_PASSWORD, HubProcess, wait_until
 from tools.browser import find_chromium, recorded_chromium
@@ -134,7 +135,7 @@ def take_all(browser: Browser, hub: HubProcess, long_run: str) -> None:
     for size, viewport in (("", DESK), ("-phone", PHONE)):
         for scheme, suffix in (("light", ""), ("dark", "-dark")):
             page = open_page(browser, hub, viewport, scheme)  # type: ignore[arg-type]  # a literal
-            take(page, "/", ".sparkline polyline", f"dashboard{size}{suffix}", attached=True)
+            take(page, "/", ".action", f"dashboard{size}{suffix}", samples=20)
             take(page, f"/scripts/run/{long_run}", ".xterm-rows span", f"run{size}{suffix}")
             take(page, "/history", ".history", f"history{size}{suffix}")
             page.context.close()
@@ -157,10 +158,14 @@ def open_page(
     return context.new_page()
 
 
-def take(page: Page, path: str, sign: str, name: str, attached: bool = False) -> None:
+def take(page: Page, path: str, sign: str, name: str, samples: int = 0) -> None:
     """Go to a page, wait until it shows what it has, and take its picture."""
     page.goto(path)
-    page.locator(sign).first.wait_for(state="attached" if attached else "visible")
+    page.locator(sign).first.wait_for()
+    if samples:
+        line = page.locator(".sparkline polyline").first
+        drawn = re.compile(rf"^(\S+ ){{{samples},}}")
+        expect(line).to_have_attribute("points", drawn, timeout=90_000)
     page.evaluate("document.fonts.ready")
     page.screenshot(path=TARGET / f"{name}.png", animations="disabled")
     say(f"docs/screenshots/{name}.png")

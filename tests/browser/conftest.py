@@ -7,6 +7,7 @@ open; the fixture's scope ends that before tests of other packages need the thre
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -66,6 +67,7 @@ def watch(context: BrowserContext, hub: HubProcess) -> Iterator[PageWatch]:
     """Fails the test for anything wrong on any of its pages."""
     started = PageWatch(context, hub.base_url)
     yield started
+    sys.stdout.write("\n".join(started.frames))  # shown with a failure only
     started.check()
 
 

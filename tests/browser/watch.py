@@ -6,16 +6,21 @@ Runs on: the test's thread.
 from __future__ import annotations
 
 import re
+from collections import deque
 from urllib.parse import urlsplit
 
-from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request
+from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, WebSocket
 
 _BAD = ("error", "warning")
 _LOCAL_SCHEMES = ("data", "blob")
 
 
 class PageWatch:
-    """Collects what is wrong on the pages of a context, except for what was announced."""
+    """Collects what is wrong on the pages of a context, except for what was announced.
+
+    Attributes:
+        frames: the last that was said over WebSockets, for whoever reads of a failure.
+    """
 
     def __init__(self, context: BrowserContext, base_url: str) -> None:
         self._host = urlsplit(base_url).netloc
@@ -23,6 +28,7 @@ class PageWatch:
         self._allowed: list[re.Pattern[str]] = []
         self._seen: set[re.Pattern[str]] = set()
         self._wrong: list[str] = []
+        self.frames: deque[str] = deque(maxlen=80)
         context.on("console", self._console)
         context.on("request", self._request)
         context.on("page", self._page)
@@ -44,7 +50,16 @@ class PageWatch:
     def _page(self, page: Page) -> None:
         page.on("pageerror", lambda error: self._wrong.append(f"uncaught: {error}"))
         page.on("dialog", lambda dialog: self._wrong.append(f"dialog: {dialog.message}"))
-        page.on("websocket", lambda socket: self._address(socket.url))
+        page.on("websocket", self._websocket)
+
+    def _websocket(self, socket: WebSocket) -> None:
+        self._address(socket.url)
+        socket.on("framesent", lambda frame: self._frame(">", frame))
+        socket.on("framereceived", lambda frame: self._frame("<", frame))
+
+    def _frame(self, direction: str, frame: str | bytes) -> None:
+        if '"topic":"resources"' not in str(frame):
+            self.frames.append(f"{direction} {str(frame)[:200]}")
 
     def _console(self, message: ConsoleMessage) -> None:
         if message.type not in _BAD:
