@@ -28,6 +28,7 @@ from toru.actors.runtime import ActorSystem, Address
 from toru.actors.storage_children import storage_children
 from toru.clock import utc_now
 from toru.storage import open_storage
+from toru.storage.migrations import LATEST
 
 WRITERS = 8
 OLDER_ROWS = 3000
@@ -154,7 +155,7 @@ def _check_schema(path: Path) -> str:
         count = database.execute("SELECT count(*), min(length(output)) FROM task_history")
         assert count.fetchone() == (OLDER_ROWS, 2000)
     assert "new_task_history" not in tables
-    assert ("state" in columns) == ("users" in tables) == (version == 1)
+    assert ("state" in columns) == ("plugin_kv_usage" in tables) == (version == LATEST)
     return "newer" if version else "older"
 
 

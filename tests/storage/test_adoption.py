@@ -94,7 +94,9 @@ def test_all_other_rows_are_kept(older_database: Path) -> None:
     assert attempts[0].success is False
     assert {session.id for session in sessions} == {"aa", "bb"}
     with closing(sqlite3.connect(older_database)) as database:
-        assert database.execute("SELECT * FROM plugin_kv").fetchall() == [("clock", "zone", "UTC")]
+        assert database.execute("SELECT plugin_id, key, value FROM plugin_kv").fetchall() == [
+            ("clock", "zone", "UTC")
+        ]
         events = database.execute("SELECT timestamp FROM plugin_events").fetchall()
         assert events == [("2024-03-01T10:00:00.000Z",)]
 

@@ -24,7 +24,7 @@ def _make(path: Path, rows: int = 300) -> None:
     open_storage(f"sqlite:///{path}")
     with closing(sqlite3.connect(path)) as database:
         database.executemany(
-            "INSERT INTO plugin_kv VALUES ('p', ?, ?)",
+            "INSERT INTO settings VALUES (?, ?)",
             [(str(number), "x" * 1000) for number in range(rows)],
         )
         database.commit()

@@ -36,17 +36,29 @@ def adopt_table(database: peewee.Database, name: str, body: str) -> None:
     Raises:
         peewee.DatabaseError: a row does not fit.
     """
-    older = database.get_columns(name)
+    columns = make_beside(database, name, body)
+    _copy(database, name, f"new_{name}", columns)
+    put_in_place(database, name)
+
+
+def make_beside(database: peewee.Database, name: str, body: str) -> list[str]:
+    """Make the table ``new_<name>`` and return the names of its columns.
+
+    It has the columns ``body`` and, after them, those of the table ``name`` that Toru does not
+    know.
+
+    Raises:
+        peewee.DatabaseError: the database cannot be written.
+    """
     fresh = f"new_{name}"
     execute(database, f'CREATE TABLE "{fresh}" ({body})')
     known = [column.name for column in database.get_columns(fresh)]
-    unknown = [column for column in older if column.name not in known]
+    unknown = [column for column in database.get_columns(name) if column.name not in known]
     for column in unknown:
         kind = column.full_type or ""
         kind = kind if _TYPE_NAME.fullmatch(kind) else ""
         execute(database, f'ALTER TABLE "{fresh}" ADD COLUMN {_quoted(column.name)} {kind}')
-    _copy(database, name, fresh, [*known, *(column.name for column in unknown)])
-    _put_in_place(database, name, fresh)
+    return [*known, *(column.name for column in unknown)]
 
 
 def normalise_time(value: object) -> str | None:
@@ -101,12 +113,17 @@ def _as_text(value: Any) -> Any:
     return storable(value) if isinstance(value, str) else value
 
 
-def _put_in_place(database: peewee.Database, name: str, fresh: str) -> None:
+def put_in_place(database: peewee.Database, name: str) -> None:
+    """Let ``new_<name>`` take the place of the table ``name``.
+
+    Raises:
+        peewee.DatabaseError: the database cannot be written.
+    """
     if isinstance(database, peewee.SqliteDatabase):
         execute(database, f'DROP TABLE "{name}"')
     else:
         execute(database, f'DROP TABLE "{name}" CASCADE')
-    execute(database, f'ALTER TABLE "{fresh}" RENAME TO "{name}"')
+    execute(database, f'ALTER TABLE "new_{name}" RENAME TO "{name}"')
     serial = any(column.identity for column in database.get_columns(name))
     if serial and not isinstance(database, peewee.SqliteDatabase):
         execute(

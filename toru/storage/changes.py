@@ -14,10 +14,11 @@ import msgspec
 import peewee
 from peewee import fn
 
+from toru.actors.messages import plugin_storage
 from toru.actors.messages import storage as messages
 from toru.actors.runtime import Message
 from toru.errors import BadRequest, Conflict, NotFound
-from toru.storage import models
+from toru.storage import models, plugin_events
 from toru.storage.database import UNSTORABLE, execute, is_sqlite
 from toru.storage.models import (
     LOGIN_ATTEMPT_COLUMNS,
@@ -32,9 +33,16 @@ from toru.storage.models import (
     storable,
     users,
 )
+from toru.storage.plugin_kv import PluginKv
 
 # A statement that fails undoes itself in SQLite, so only what takes several needs a savepoint.
-_SEVERAL_STATEMENTS = (messages.DeleteUser, messages.PurgeOld)
+_SEVERAL_STATEMENTS = (
+    messages.DeleteUser,
+    messages.PurgeOld,
+    plugin_storage.KvSet,
+    plugin_storage.KvDelete,
+    plugin_storage.KvBatch,
+)
 
 
 class Changes:
@@ -43,6 +51,7 @@ class Changes:
     def __init__(self, database: peewee.Database) -> None:
         self._database = database
         self._sqlite = is_sqlite(database)
+        self._plugin_kv = PluginKv(database)
         self._insert_run = self._insert("task_history", RUN_COLUMNS) + " ON CONFLICT DO NOTHING"
         self._start_run = self._sql(
             'UPDATE "task_history" SET "state" = ?, "started_at" = ? WHERE "id" = ? AND "state" = ?'
@@ -109,6 +118,10 @@ class Changes:
                 return self._remove_user(message.id)
             case messages.PurgeOld():
                 return self._purge_old(message)
+            case plugin_storage.KvSet() | plugin_storage.KvDelete() | plugin_storage.KvBatch():
+                return self._plugin_kv.apply(message)
+            case plugin_storage.InsertPluginEvent():
+                return plugin_events.insert(self._database, message)
             case _:
                 raise NotImplementedError(f"DbWriter does not know {type(message).__name__}.")
 
@@ -213,7 +226,8 @@ class Changes:
         expired = sessions.delete().where(sessions.c.expires_at <= message.now)
         attempts = models.login_attempts
         old = attempts.delete().where(attempts.c.attempted_at < message.attempts_before)
-        return self._run(expired) + self._run(old)
+        removed = self._run(expired) + self._run(old)
+        return removed + self._plugin_kv.purge() + plugin_events.purge(self._database, message.now)
 
     def _remove(self, table: peewee.Table, row_id: int | str, what: str = "") -> None:
         if not self._run(table.delete().where(table.c.id == row_id)) and what:

@@ -8,6 +8,7 @@ Runs on: the threads of `DbReader`.
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -15,11 +16,12 @@ from typing import Any, TypeVar
 import peewee
 from peewee import Value
 
+from toru.actors.messages import plugin_storage
 from toru.actors.messages import storage as messages
 from toru.actors.runtime import Message
 from toru.clock import format_time
 from toru.errors import BadRequest
-from toru.storage import models
+from toru.storage import models, plugin_events, plugin_kv
 from toru.storage.models import (
     LOGIN_ATTEMPT_COLUMNS,
     QUICK_ACTION_COLUMNS,
@@ -88,6 +90,12 @@ def answer(database: peewee.Database, message: Message[Any]) -> Any:
             return _one(database, query, models.to_credentials)
         case messages.ListLoginAttempts():
             return list_login_attempts(database, message)
+        case plugin_storage.KvGet():
+            return plugin_kv.get(database, message, time.time())
+        case plugin_storage.KvList():
+            return plugin_kv.list_page(database, message, time.time())
+        case plugin_storage.ListPluginEvents():
+            return plugin_events.newest(database, message)
         case _:
             raise NotImplementedError(f"DbReader does not know {type(message).__name__}.")
 

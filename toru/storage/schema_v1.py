@@ -118,7 +118,7 @@ def make_first_schema(database: peewee.Database) -> None:
     Raises:
         peewee.DatabaseError: a row of the older tables does not fit.
     """
-    types = _SQLITE_TYPES if is_sqlite(database) else _POSTGRES_TYPES
+    types = column_types(database)
     older = set(database.get_tables())
     for name, columns in TABLES.items():
         body = columns.format_map(types)
@@ -130,6 +130,11 @@ def make_first_schema(database: peewee.Database) -> None:
         for index in indexes:
             _make_index(database, name, index.split(", "))
     _make_instance_id(database)
+
+
+def column_types(database: peewee.Database) -> dict[str, str]:
+    """Return what the kinds of columns in the texts of tables are called in this database."""
+    return _SQLITE_TYPES if is_sqlite(database) else _POSTGRES_TYPES
 
 
 def _make_index(database: peewee.Database, table: str, columns: list[str]) -> None:

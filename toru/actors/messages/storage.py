@@ -237,7 +237,8 @@ class InsertLoginAttempt(Message[None], frozen=True):
 class PurgeOld(Message[int], frozen=True):
     """Remove sessions that expired before ``now`` and login attempts before ``attempts_before``.
 
-    The answer is the number of rows removed.
+    Events of plugins from more than thirty days before ``now`` go too, and keys of plugins that
+    have expired. The answer is the number of rows removed.
     """
 
     now: str
