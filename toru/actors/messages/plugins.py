@@ -1,0 +1,228 @@
+"""What the plugin manager, the plugins' actors and their helpers are told and asked.
+
+Runs on: any thread; frozen values only.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from toru.actors.messages.auth import Session
+from toru.actors.runtime import Message
+from toru.domain.plugin_metadata import PluginMetadata
+from toru.domain.plugin_probe import FileFacts
+
+Health = Literal["healthy", "unhealthy", "disabled"]
+
+
+class PluginFigures(msgspec.Struct, frozen=True):
+    """The figures of one plugin since the hub's start.
+
+    Attributes:
+        cpu_percent: share of one core since the last look; None when it does not run.
+        memory_bytes: resident memory of its process; None when it does not run.
+        requests: requests that were forwarded to it.
+        errors: those that the hub had to answer 5xx for it.
+        latency_p50_ms: the median of its last 1,000 answers.
+        latency_p99_ms: the 99th of 100 of them.
+        restarts: how often it was started again after a failure.
+        uptime_s: seconds since it last got ready; None when it is not.
+    """
+
+    cpu_percent: float | None = None
+    memory_bytes: int | None = None
+    requests: int = 0
+    errors: int = 0
+    latency_p50_ms: float | None = None
+    latency_p99_ms: float | None = None
+    restarts: int = 0
+    uptime_s: float | None = None
+
+
+class PluginView(msgspec.Struct, frozen=True):
+    """A plugin as the API shows it.
+
+    Attributes:
+        id: its identity; of a broken file that says none, the file's name without ``.binary``.
+        state: a state of its lifecycle.
+        reason: why it is broken, disabled or in trouble, for people.
+        degraded: it says of itself that not all is well; it is not restarted for that.
+        pid: its process; None for a client and when it does not run.
+        socket_path: where it listens; None for a client.
+    """
+
+    id: str
+    name: str
+    version: str
+    author: str | None
+    icon: str | None
+    route: str | None
+    enabled: bool
+    running: bool
+    health: Health
+    state: str
+    reason: str | None
+    degraded: bool
+    file: str
+    protocol: int | None
+    pid: int | None
+    socket_path: str | None
+    figures: PluginFigures
+
+
+# For the plugin manager
+
+
+class ListPlugins(Message[list[PluginView]], frozen=True):
+    """All plugins by name, the broken ones too (for an admin)."""
+
+    session: Session
+
+
+class GetPlugin(Message[PluginView], frozen=True):
+    """One plugin. NotFound."""
+
+    id: str
+    session: Session
+
+
+class EnablePlugin(Message[None], frozen=True):
+    """Enable it; answered when it is ready. NotFound, Conflict when it is broken or fails."""
+
+    id: str
+
+
+class DisablePlugin(Message[None], frozen=True):
+    """Disable it; answered when its process is gone. NotFound."""
+
+    id: str
+
+
+class RestartPlugin(Message[None], frozen=True):
+    """Restart it; answered when it is ready again. NotFound, Conflict when it is disabled."""
+
+    id: str
+
+
+class PluginRequest(msgspec.Struct, frozen=True):
+    """A browser's request, as far as a plugin gets to see it.
+
+    Attributes:
+        method: the HTTP method.
+        path: raw, ``/<rest>``, without the query.
+        query: raw, without the question mark.
+        headers: name and value pairs, filtered already.
+        body: the whole body.
+        user: the name of the session's user.
+        role: the session's role.
+    """
+
+    method: str
+    path: str
+    query: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    user: str
+    role: str
+
+
+class PluginAnswer(msgspec.Struct, frozen=True):
+    """A plugin's answer, checked."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+
+class ForwardByRoute(Message[PluginAnswer], frozen=True):
+    """Forward to the plugin whose route is the longest prefix of ``path``.
+
+    NotFound, Unavailable, and what ``Forward`` answers. The request's path is replaced by the rest.
+    """
+
+    path: str
+    request: PluginRequest
+
+
+class ForwardById(Message[PluginAnswer], frozen=True):
+    """Forward to the plugin of that id. NotFound, Unavailable, and what ``Forward`` answers."""
+
+    id: str
+    request: PluginRequest
+
+
+class GetBundle(Message[bytes], frozen=True):
+    """The bundle of a plugin: its file, else what it answers. NotFound."""
+
+    id: str
+    session: Session
+
+
+class FolderChanged(Message[None], frozen=True):
+    """Look at the plugins folder."""
+
+
+class PluginFailed(Message[None], frozen=True):
+    """From a plugin's actor: its state is to be shown anew."""
+
+    id: str
+
+
+# For the actor that looks at the plugins folder
+
+
+class FoundFile(msgspec.Struct, frozen=True):
+    """A ``*.binary`` in the plugins folder.
+
+    Attributes:
+        name: the file's name.
+        path: where it is, absolute, links not followed.
+        facts: what the file system says of it.
+        head: its first bytes.
+        signature: differs when the file is another one or was written to.
+        trouble: a sentence when it could not even be looked at.
+    """
+
+    name: str
+    path: str
+    facts: FileFacts
+    head: bytes
+    signature: tuple[int, ...]
+    trouble: str | None = None
+
+
+class ScanFolder(Message[list[FoundFile]], frozen=True):
+    """The files in the plugins folder by name; none when there is no folder."""
+
+
+class LoadEnabled(Message[dict[str, bool]], frozen=True):
+    """Which plugins are enabled, as ``.metadata/config.json`` has it."""
+
+
+class SaveEnabled(Message[None], frozen=True):
+    """Write ``.metadata/config.json``. Unavailable when it cannot be written."""
+
+    plugins: dict[str, bool]
+
+
+class LoadBundle(Message[bytes | None], frozen=True):
+    """The file ``<id>/bundle.js``; None when there is none."""
+
+    id: str
+
+
+# For the actor that runs plugins with --metadata
+
+
+class Probe(Message[PluginMetadata], frozen=True):
+    """Run a file with ``--metadata``. BrokenPlugin (with the reason), Unavailable."""
+
+    file: FoundFile
+
+
+class ProbeTimedOut(Message[None], frozen=True):
+    """A probe has taken too long."""
+
+    run_id: str

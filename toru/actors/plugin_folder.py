@@ -1,0 +1,157 @@
+"""The plugins folder: which files are there, which plugins are enabled, and their bundles.
+
+Runs on: a thread of its own, because file systems may be slow.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import stat
+from pathlib import Path
+from typing import Any, ClassVar
+
+import msgspec
+
+from toru.actors.messages.plugins import (
+    FoundFile,
+    LoadBundle,
+    LoadEnabled,
+    SaveEnabled,
+    ScanFolder,
+)
+from toru.actors.runtime import ActorContext, Message, ThreadActor
+from toru.domain.plugin_probe import HEAD_BYTES, FileFacts, FileKind, unreadable
+from toru.errors import Unavailable
+
+logger = logging.getLogger("toru.plugins")
+
+SUFFIX = ".binary"
+BUNDLE_LIMIT_BYTES = 16 * 1024 * 1024
+_NOTHING = FileFacts("missing", executable=False, size_bytes=0)
+
+
+class _Config(msgspec.Struct):
+    plugins: dict[str, bool] = {}
+
+
+class PluginFolder(ThreadActor):
+    """Reads and writes below one folder, which may come and go."""
+
+    mailbox_limit: ClassVar[int] = 500
+
+    def __init__(self, context: ActorContext, folder: Path) -> None:
+        super().__init__(context)
+        self._folder = folder
+
+    @property
+    def _config_path(self) -> Path:
+        return self._folder / ".metadata" / "config.json"
+
+    def on_receive(self, message: Message[Any]) -> Any:
+        """Handle one message."""
+        match message:
+            case ScanFolder():
+                return self._scan()
+            case LoadEnabled():
+                return self._load_enabled()
+            case SaveEnabled(plugins=plugins):
+                return self._save_enabled(plugins)
+            case LoadBundle(id=plugin_id):
+                return self._load_bundle(plugin_id)
+            case _:
+                return super().on_receive(message)
+
+    def _scan(self) -> list[FoundFile]:
+        try:
+            names = sorted(
+                entry.name for entry in os.scandir(self._folder) if entry.name.endswith(SUFFIX)
+            )
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise Unavailable(f"The plugins folder cannot be read: {error.strerror}.") from None
+        return [self._look_at(name) for name in names]
+
+    def _look_at(self, name: str) -> FoundFile:
+        path = self._folder / name
+        try:
+            found = path.stat()
+            facts = _facts(path, found, self._folder)
+            head = _head(path) if facts.kind == "file" and facts.size_bytes else b""
+        except FileNotFoundError:
+            return FoundFile(name, str(path), _NOTHING, b"", ())
+        except OSError as error:
+            trouble = unreadable(error.errno or 0).sentence
+            return FoundFile(name, str(path), _NOTHING, b"", (error.errno or 0,), trouble)
+        signature = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_mode)
+        return FoundFile(name, str(path), facts, head, signature)
+
+    def _load_enabled(self) -> dict[str, bool]:
+        try:
+            return msgspec.json.decode(self._config_path.read_bytes(), type=_Config).plugins
+        except FileNotFoundError:
+            return {}
+        except (OSError, msgspec.DecodeError) as error:
+            logger.warning(
+                "Which plugins are enabled cannot be read from %s (%s); all are taken as enabled.",
+                self._config_path,
+                error,
+            )
+            return {}
+
+    def _save_enabled(self, plugins: dict[str, bool]) -> None:
+        """Replace the file as a whole; what others have written beside ``plugins`` stays."""
+        path = self._config_path
+        draft = path.with_suffix(".json.new")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            config = _other_fields(path) | {"plugins": plugins}
+            with draft.open("w", encoding="utf-8") as file:
+                json.dump(config, file, indent=2, sort_keys=True)
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(path)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                draft.unlink()
+            raise Unavailable(f"{path} cannot be written: {error.strerror}.") from None
+
+    def _load_bundle(self, plugin_id: str) -> bytes | None:
+        path = self._folder / plugin_id / "bundle.js"
+        try:
+            if not path.resolve(strict=True).is_relative_to(self._folder.resolve()):
+                return None
+            with path.open("rb") as file:
+                data = file.read(BUNDLE_LIMIT_BYTES + 1)
+        except OSError:
+            return None
+        return data if len(data) <= BUNDLE_LIMIT_BYTES else None
+
+
+def _facts(path: Path, found: os.stat_result, folder: Path) -> FileFacts:
+    escapes = path.is_symlink() and not path.resolve().is_relative_to(folder.resolve())
+    kind: FileKind = "other"
+    if stat.S_ISREG(found.st_mode):
+        kind = "file"
+    elif stat.S_ISDIR(found.st_mode):
+        kind = "folder"
+    return FileFacts(kind, os.access(path, os.X_OK), found.st_size, escapes)
+
+
+def _head(path: Path) -> bytes:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        return os.read(descriptor, HEAD_BYTES)
+    finally:
+        os.close(descriptor)
+
+
+def _other_fields(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
