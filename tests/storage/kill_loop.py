@@ -1,8 +1,8 @@
 """Kills a process that writes, or migrates, again and again, and looks at what is left.
 
-Called as ``kill_loop.py writing|migrating <folder> <kills> <seed>``; writes one JSON object,
-or fails. It forks what it kills from a process that has imported everything, so that the kills fall
-into the work and not into the start of Python.
+Called as ``kill_loop.py writing|migrating|upgrading <folder> <kills> <seed>``; writes one JSON
+object, or fails. It forks what it kills from a process that has imported everything, so that the
+kills fall into the work and not into the start of Python.
 
 Runs on: a process of its own.
 """
@@ -28,7 +28,8 @@ from toru.actors.runtime import ActorSystem, Address
 from toru.actors.storage_children import storage_children
 from toru.clock import utc_now
 from toru.storage import open_storage
-from toru.storage.migrations import LATEST
+from toru.storage.database import SqliteLocation, close
+from toru.storage.migrations import LATEST, MIGRATIONS, migrate
 
 WRITERS = 8
 OLDER_ROWS = 3000
@@ -108,9 +109,25 @@ def _check_changes(path: Path, acknowledged: dict[str, str]) -> None:
 
 
 def kill_migrations(folder: Path, kills: int, chance: random.Random) -> dict[str, int]:
-    """Kill the migration of an older database; it must be wholly old or wholly new after it."""
+    """Kill the migration of a database from before versions were kept."""
+    return _kill_migrations(folder, kills, chance, _make_older, _check_schema)
+
+
+def kill_upgrades(folder: Path, kills: int, chance: random.Random) -> dict[str, int]:
+    """Kill the migration of a database of version 1."""
+    return _kill_migrations(folder, kills, chance, _make_version_1, _check_plugin_kv)
+
+
+def _kill_migrations(
+    folder: Path,
+    kills: int,
+    chance: random.Random,
+    make: Callable[[Path], None],
+    check: Callable[[Path], str],
+) -> dict[str, int]:
+    """Kill a migration again and again; the schema must be wholly old or wholly new after it."""
     older = folder / "older.db"
-    _make_older(older)
+    make(older)
     began = time.perf_counter()
     shutil.copy(older, folder / "whole.db")
     open_storage(f"sqlite:///{folder}/whole.db")
@@ -122,9 +139,9 @@ def kill_migrations(folder: Path, kills: int, chance: random.Random) -> dict[str
         database = f"sqlite:///{path}"
         delay_s = chance.uniform(0, 1.3 * whole_s)
         _killed(lambda _, url=database: _ignore(open_storage(url)), delay_s, False)  # type: ignore[misc]
-        found[_check_schema(path)] += 1
+        found[check(path)] += 1
         open_storage(database)
-        assert _check_schema(path) == "newer"
+        assert check(path) == "newer"
         path.unlink()
     return found
 
@@ -159,7 +176,40 @@ def _check_schema(path: Path) -> str:
     return "newer" if version else "older"
 
 
+def _make_version_1(path: Path) -> None:
+    location = SqliteLocation(path)
+    path.touch()
+    database = location.migrator()
+    migrate(database, MIGRATIONS[:1])
+    close(database)
+    with closing(sqlite3.connect(path)) as rows:
+        rows.executemany(
+            "INSERT INTO plugin_kv VALUES ('p', ?, ?)",
+            [(f"k{number}", "ü" * 1000) for number in range(OLDER_ROWS)],
+        )
+        rows.commit()
+
+
+def _check_plugin_kv(path: Path) -> str:
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        version = database.execute("PRAGMA user_version").fetchone()[0]
+        tables = {row[0] for row in database.execute("SELECT name FROM sqlite_master")}
+        columns = {row[1] for row in database.execute("PRAGMA table_info(plugin_kv)")}
+        count = database.execute("SELECT count(*), min(length(value)) FROM plugin_kv")
+        assert count.fetchone() == (OLDER_ROWS, 1000)
+        assert "new_plugin_kv" not in tables
+        assert ("version" in columns) == ("plugin_kv_usage" in tables) == (version == LATEST)
+        if version == 1:
+            return "older"
+        sums = "SELECT sum(length(key) + 2 * length(value)) FROM plugin_kv"
+        usage = database.execute("SELECT size_bytes FROM plugin_kv_usage").fetchall()
+        assert usage == database.execute(sums).fetchall()
+    return "newer"
+
+
 if __name__ == "__main__":
     kind, folder, kills, seed = sys.argv[1:]
-    loop = {"writing": kill_writers, "migrating": kill_migrations}[kind]
+    loops = {"writing": kill_writers, "migrating": kill_migrations, "upgrading": kill_upgrades}
+    loop = loops[kind]
     sys.stdout.write(json.dumps(loop(Path(folder), int(kills), random.Random(seed))))

@@ -20,6 +20,16 @@ from typing import Any
 import pytest
 
 from toru.actors.messages import storage as messages
+from toru.actors.messages.plugin_storage import (
+    InsertPluginEvent,
+    KvBatch,
+    KvGet,
+    KvList,
+    KvPut,
+    KvRemove,
+    KvSet,
+    ListPluginEvents,
+)
 from toru.actors.runtime import Message
 from toru.errors import BadRequest, ConfigError, Conflict, NotFound, StorageUnavailable
 from toru.storage import open_storage
@@ -215,6 +225,47 @@ async def test_changes_and_questions_are_answered_as_on_sqlite(
         assert await write(messages.PurgeOld(LATER, LATER)) == 2
         await write(messages.DeleteUser(bob.id))
         assert await read(messages.ListUsers()) == []
+
+
+@pytest.mark.gen_test
+async def test_what_plugins_store_is_kept_as_on_sqlite(actors, postgres_url: str) -> None:
+    async with actors(open_storage(postgres_url)) as running:
+        write, read = running.writer.ask, running.reader.ask
+        first = await write(KvSet("p", "a/ü", "1", if_version=0))
+        with pytest.raises(Conflict):
+            await write(KvSet("p", "a/ü", "2", if_version=0))
+        changes = (KvPut("a/Z", "3", ttl_s=60), KvPut("a/a", "4"), KvRemove("a/ü", first))
+        assert await write(KvBatch("p", changes)) == [first + 1, first + 2, None]
+        with pytest.raises(Conflict):
+            await write(KvBatch("p", (KvRemove("a/a"), KvPut("b", "5", if_version=9))))
+        with pytest.raises(BadRequest):
+            await write(KvSet("p", "a/nul", "\0"))
+        await write(KvSet("p", "short", "x", ttl_s=0.001))
+        page = await read(KvList("p", "a/", limit=1))
+        assert ([entry.key for entry in page.entries], page.cursor) == (["a/Z"], "a/Z")
+        page = await read(KvList("p", "a/", page.cursor))
+        assert ([entry.key for entry in page.entries], page.cursor) == (["a/a"], None)
+        assert (await read(KvGet("p", "a/a"))).version == first + 2
+        assert await read(KvGet("q", "a/a")) is None
+        event = await write(InsertPluginEvent("p", "started", "{}", "2001-01-01T00:00:00.000Z"))
+        assert await read(ListPluginEvents("p")) == [event]
+        await asyncio.sleep(0.002)
+        assert await write(messages.PurgeOld(NOW, NOW)) == 2
+    rows = _execute_all(postgres_url, "SELECT size_bytes, last_version FROM plugin_kv_usage")
+    assert rows == [(8, first + 3)]
+
+
+def test_keys_of_an_older_database_gain_a_version_and_a_size(postgres_url: str) -> None:
+    _execute_all(
+        postgres_url,
+        "CREATE TABLE plugin_kv (plugin_id TEXT, key TEXT, value TEXT, note VARCHAR(9))",
+        "INSERT INTO plugin_kv VALUES ('p', 'ü', 'ä', 'keep'), ('p', 'none', NULL, NULL)",
+    )
+    open_storage(postgres_url)
+    rows = _execute_all(
+        postgres_url, "SELECT key, value, version, expires_at, size_bytes, note FROM plugin_kv"
+    )
+    assert rows == [("ü", "ä", 1, None, 4, "keep")]
 
 
 @pytest.mark.gen_test

@@ -59,12 +59,12 @@ class PluginKv:
 
     Args:
         database: the connection.
-        now: the wall clock, in seconds since the Unix epoch.
+        now: another wall clock than the system's, in seconds since the Unix epoch.
     """
 
-    def __init__(self, database: peewee.Database, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, database: peewee.Database, now: Callable[[], float] | None = None) -> None:
         self._database = database
-        self._now = now
+        self._now = now or time.time
 
     def apply(self, message: KvSet | KvDelete | KvBatch) -> Any:
         """Make a change and return its answer. The caller undoes what an error leaves half done.
