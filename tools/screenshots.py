@@ -30,7 +30,7 @@ SCRIPTS = {
 # Description: Copies new photos to the second disk and checks them
 # Parameter: TARGET =/mnt/backup Where to copy to
 i=0
-while [ $i -lt 400 ]; do
+while [ $i -lt 4000 ]; do
   i=$((i + 1))
   if [ $((i % 23)) -eq 0 ]; then
     echo "IMG_$((4000 + i)).jpg: no date in the picture, kept by its file time" >&2

@@ -43,9 +43,9 @@ function Tools({ view, task }) {
   </div>`;
 }
 
-/** @param {{view: OutputView, task: Task}} props */
-function Hints({ view, task }) {
-  const silent = view.ended.value && !task.output_size;
+/** @param {{view: OutputView}} props */
+function Hints({ view }) {
+  const silent = view.ended.value && !view.sawOutput.value;
   return html`<div class="terminal-hints">
     ${!view.ended.value && view.error.value && html`<p role="alert">${view.error.value}</p>`}
     ${!view.following.value && html`<p>Paused. New output waits until you follow again.</p>`}
@@ -78,6 +78,6 @@ export function OutputTerminal({ task }) {
       <div class="terminal-host" ref=${host}></div>
       ${!view.ready.value && html`<p class="terminal-wait" role="status">Opening the output…</p>`}
     </div>
-    <${Hints} view=${view} task=${task} />
+    <${Hints} view=${view} />
   </section>`;
 }

@@ -33,7 +33,8 @@ export function formatPercent(percent) {
  */
 export function formatDuration(seconds) {
   if (seconds == null || !Number.isFinite(seconds)) return "–";
-  if (seconds < 10) return `${Math.max(0, seconds).toFixed(1)} s`;
+  if (seconds < 0.05) return "< 0.1 s";
+  if (seconds < 10) return `${seconds.toFixed(1)} s`;
   const s = Math.floor(seconds);
   if (s < 60) return `${s} s`;
   if (s < 3600) return `${Math.floor(s / 60)} min ${s % 60} s`;

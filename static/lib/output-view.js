@@ -8,7 +8,7 @@ import { Cleanups } from "./connect.js";
 import { formatBytes } from "./format.js";
 import { RunStream } from "./run-stream.js";
 import { openScreen, screenText } from "./terminal-screen.js";
-import { TerminalWriter } from "./terminal-writer.js";
+import { SCROLLBACK_LINES, TerminalWriter } from "./terminal-writer.js";
 
 /** @import { Terminal } from "@xterm/xterm" */
 /** @import { HubSocket } from "./socket.js" */
@@ -52,6 +52,7 @@ export class OutputView {
   #drained = signal(true);
   /** Whether the run has ended and all that it wrote is on the screen. */
   whole = computed(() => this.ended.value && this.#drained.value);
+  sawOutput = signal(false);
   sawErrors = signal(false);
   /** Whether the terminal shows less than the whole output. */
   partial = signal(false);
@@ -120,6 +121,7 @@ export class OutputView {
       },
       onIdle: () => {
         this.#drained.value = true;
+        if (terminal.buffer.active.baseY >= SCROLLBACK_LINES) this.partial.value = true;
       },
     });
     const stream = new RunStream(this.#socket, this.#taskId, this.#sink(writer), this.#offset);
@@ -155,6 +157,7 @@ export class OutputView {
     return {
       write: (text, isError) => {
         if (isError) this.sawErrors.value = true;
+        this.sawOutput.value = true;
         this.#drained.value = false;
         writer.push(isError ? asError(text) : text);
       },

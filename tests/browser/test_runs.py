@@ -196,7 +196,27 @@ def test_a_flood_of_output_leaves_the_page_responsive_and_ends_at_the_last_line(
     lines = dashboard.output()
     assert lines == [str(number) for number in range(1_000_001 - len(lines), 1_000_001)]
     assert len(lines) >= 10_000
+    expect(page.get_by_text("Only the last part is shown")).to_be_visible()
     assert page.evaluate("window.longest") < 1_000
+
+
+def test_a_run_without_output_says_so(dashboard: Dashboard, page: Page, hub: HubProcess) -> None:
+    hub.script("quiet.sh", "true\n")
+    dashboard.log_in("/scripts")
+    dashboard.run("quiet.sh")
+    expect(page.get_by_text("This run wrote nothing.")).to_be_visible(timeout=RUN_MS)
+
+
+def test_a_large_output_of_the_past_opens_near_its_end(
+    dashboard: Dashboard, page: Page, hub: HubProcess
+) -> None:
+    hub.script("flood.sh", "seq 1 1500000\n")
+    dashboard.log_in("/scripts")
+    dashboard.run("flood.sh")
+    dashboard.run_ends()
+    page.reload()
+    assert dashboard.output()[-1] == "1500000"
+    expect(page.get_by_text("Only the last part is shown")).to_be_visible()
 
 
 def test_a_run_that_is_not_there_says_so(
