@@ -79,7 +79,7 @@ class SpawnRun(Message[Spawned], frozen=True):
         id: unique for ever; the same id again gives the same process.
         owner: the name of the actor that is told of its progress and its end.
         directory: where its output goes; None relays the output to the owner instead.
-        output_limit_bytes: how much output is kept, or relayed.
+        output_limit_bytes: how much output is kept, or relayed; only a relay may be without.
         hub_gone_s: seconds without a hub after which the runner ends it; None never.
         leftovers: ``end`` or ``leave`` what outlives the leader.
         time_limit_s: seconds it may run; None is no limit.
@@ -91,7 +91,7 @@ class SpawnRun(Message[Spawned], frozen=True):
     cwd: str
     env: dict[str, str]
     directory: str | None
-    output_limit_bytes: int
+    output_limit_bytes: int | None
     hub_gone_s: float | None = None
     leftovers: str = "end"
     time_limit_s: float | None = None
