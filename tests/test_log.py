@@ -6,18 +6,15 @@ import io
 import json
 import logging
 import os
-import resource
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toru.log import JsonLinesFile, json_line, logging_to, visible
+from toru.json_lines import json_line
+from toru.log import logging_to, visible
 
 ExpectLog = Callable[..., object]
 
@@ -117,66 +114,6 @@ def test_a_thread_that_fails_is_logged(tmp_path: Path, expect_log: ExpectLog) ->
     (line,) = lines_of(tmp_path / "toru.log")
     assert "doomed" in str(line["message"])
     assert "ZeroDivisionError" in str(line["error"])
-
-
-def test_rotation_is_by_rename_and_loses_no_line(tmp_path: Path) -> None:
-    file = JsonLinesFile(tmp_path / "toru.log", rotate_bytes=1000, kept=50)
-    for number in range(500):
-        file.write(json_line({"n": number}))
-    file.close()
-    paths = sorted(tmp_path.iterdir(), key=lambda path: -int(path.suffix[1:].replace("log", "0")))
-    assert len(paths) > 3
-    assert all(path.stat().st_size <= 1000 for path in paths)
-    assert [line["n"] for path in paths for line in lines_of(path)] == list(range(500))
-
-
-def test_only_so_many_old_files_stay(tmp_path: Path) -> None:
-    file = JsonLinesFile(tmp_path / "toru.log", rotate_bytes=100, kept=3)
-    for number in range(200):
-        file.write(json_line({"n": number}))
-    file.close()
-    names = sorted(path.name for path in tmp_path.iterdir())
-    assert names == ["toru.log", "toru.log.1", "toru.log.2", "toru.log.3"]
-
-
-def test_a_follower_of_the_old_file_reads_all_of_it(tmp_path: Path) -> None:
-    path = tmp_path / "toru.log"
-    file = JsonLinesFile(path, rotate_bytes=200, kept=5)
-    file.write(json_line({"n": 0}))
-    with path.open("rb") as follower:
-        file.write(json_line({"n": 1, "pad": "x" * 150}))
-        file.write(json_line({"n": 2, "pad": "x" * 150}))
-        assert b'"n":0' in follower.read()
-    file.close()
-
-
-def test_a_full_disk_is_survived_counted_and_leaves_no_torn_line(tmp_path: Path) -> None:
-    """A file size limit stands for the disk: writes are cut, then fail."""
-    code = (
-        "import resource, signal, sys; from pathlib import Path\n"
-        "from toru.log import JsonLinesFile, json_line\n"
-        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "file = JsonLinesFile(Path(sys.argv[1]))\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (500, resource.RLIM_INFINITY))\n"
-        "for n in range(100): file.write(json_line({'n': n}))\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)\n"
-        "file.write(json_line({'n': 100}))\n"
-    )
-    if resource.getrlimit(resource.RLIMIT_FSIZE)[1] != resource.RLIM_INFINITY:
-        pytest.skip("the file size limit of this shell cannot be raised again")
-    path = tmp_path / "toru.log"
-    subprocess.run([sys.executable, "-c", code, str(path)], check=True, timeout=30)
-    whole, torn = [], []
-    for line in path.read_bytes().splitlines():
-        try:
-            whole.append(json.loads(line))
-        except ValueError:
-            torn.append(line)
-    assert len(torn) <= 1
-    written = [line["n"] for line in whole if "n" in line]
-    lost = next(str(line["message"]) for line in whole if "message" in line)
-    assert written == [*range(len(written) - 1), 100]
-    assert lost.startswith(f"{101 - len(written)} log lines could not be written")
 
 
 def test_a_flood_drops_the_oldest_counts_them_and_never_blocks_the_caller(tmp_path: Path) -> None:

@@ -7,8 +7,6 @@ formats and writes, so neither a slow terminal nor a slow disk stalls the event 
 from __future__ import annotations
 
 import copy
-import errno
-import json
 import logging
 import os
 import queue
@@ -22,18 +20,13 @@ from pathlib import Path
 from typing import TextIO
 
 from toru import clock
+from toru.json_lines import UNSAFE, JsonLinesFile, json_line
 
 QUEUE_LIMIT = 10_000
 STOP_TIMEOUT_S = 5.0
-ROTATE_BYTES = 10_000_000
-KEPT_FILES = 5
 
-# C0, DEL and C1 steer terminals; the Unicode separators and direction marks end or turn lines.
-_UNSAFE = [*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029, *range(0x202A, 0x202F)]
-_UNSAFE += [*range(0x2066, 0x206A), *range(0xD800, 0xE000)]
-_VISIBLE = {code: f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" for code in _UNSAFE}
+_VISIBLE = {code: f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" for code in UNSAFE}
 _VISIBLE |= {0x09: "\t", 0x0A: "\\n", 0x0D: "\\r"}
-_JSON_ESCAPES = {code: f"\\u{code:04x}" for code in _UNSAFE}
 
 _LEVEL_NAMES = {"WARNING": "warn", "CRITICAL": "error"}
 
@@ -43,12 +36,6 @@ log = logging.getLogger(__name__)
 def visible(text: str) -> str:
     r"""Return a text in one line, with every control character spelled out (ESC as ``\x1b``)."""
     return text.translate(_VISIBLE)
-
-
-def json_line(fields: dict[str, object]) -> bytes:
-    """Return one JSON object as one line of UTF-8, newline included, safe to show in a terminal."""
-    text = json.dumps(fields, ensure_ascii=False, separators=(",", ":"), default=str)
-    return text.translate(_JSON_ESCAPES).encode() + b"\n"
 
 
 class HumanFormatter(logging.Formatter):
@@ -82,81 +69,6 @@ class JsonFormatter(logging.Formatter):
         return json_line(fields).decode()
 
 
-class JsonLinesFile:
-    """An append-only file of lines that is rotated by rename, so that followers lose nothing.
-
-    Runs on: one thread at a time. A line that cannot be written (a full disk) is counted, and the
-    count is written as soon as writing works again.
-
-    Args:
-        path: the file; older ones are ``path.1`` (newest) to ``path.<kept>``.
-        rotate_bytes: the size from which the next line goes to a new file.
-        kept: how many older files stay.
-    """
-
-    def __init__(
-        self, path: Path, *, rotate_bytes: int = ROTATE_BYTES, kept: int = KEPT_FILES
-    ) -> None:
-        self.path = path
-        self.lost = 0
-        self._rotate_bytes = rotate_bytes
-        self._kept = kept
-        self._torn = False
-        self._size = 0
-        self._file = -1
-        self._open()
-
-    def write(self, line: bytes) -> None:
-        """Append one line that ends with a newline; never raises for a disk's sake."""
-        try:
-            if self._size and self._size + len(line) > self._rotate_bytes:
-                self._rotate()
-            if self.lost:
-                self._append(json_line(self._loss()))
-                self.lost = 0
-            self._append(line)
-        except OSError:
-            self.lost += 1
-
-    def close(self) -> None:
-        """Close the file; safe to call twice."""
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
-
-    def _open(self) -> None:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-        self._file = os.open(self.path, flags, 0o640)
-        self._size = os.fstat(self._file).st_size
-
-    def _append(self, line: bytes) -> None:
-        # A line that was cut by a full disk is ended first, so that it spoils only itself.
-        whole = b"\n" + line if self._torn else line
-        written = os.write(self._file, whole)
-        self._size += written
-        self._torn = written < len(whole)
-        if self._torn:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    def _rotate(self) -> None:
-        for number in range(self._kept - 1, 0, -1):
-            older = self.path.with_name(f"{self.path.name}.{number}")
-            if older.exists():
-                older.replace(self.path.with_name(f"{self.path.name}.{number + 1}"))
-        self.path.replace(self.path.with_name(f"{self.path.name}.1"))
-        self.close()
-        self._open()
-
-    def _loss(self) -> dict[str, object]:
-        return {
-            "timestamp": clock.utc_now(),
-            "level": "error",
-            "logger": __name__,
-            "message": f"{self.lost} log lines could not be written.",
-            "pid": os.getpid(),
-        }
-
-
 @contextmanager
 def logging_to(
     log_dir: Path, level: str, *, stream: TextIO | None = None, queue_limit: int = QUEUE_LIMIT
@@ -173,7 +85,8 @@ def logging_to(
     Raises:
         OSError: the log file cannot be opened.
     """
-    file = JsonLinesFile(log_dir / "toru.log")
+    file = JsonLinesFile(log_dir / "toru.log", _loss_line)
+    file.open()
     entrance = _Entrance(queue.Queue(queue_limit))
     writer = _Writer(entrance, _StreamOutput(stream or sys.stderr), _FileOutput(file))
     root = logging.getLogger()
@@ -266,6 +179,18 @@ class _Writer(threading.Thread):
     def _write(self, record: logging.LogRecord) -> None:
         for output in self._outputs:
             output.handle(record)
+
+
+def _loss_line(count: int) -> bytes:
+    return json_line(
+        {
+            "timestamp": clock.utc_now(),
+            "level": "error",
+            "logger": __name__,
+            "message": f"{count} log lines could not be written.",
+            "pid": os.getpid(),
+        }
+    )
 
 
 def _dropped_record(count: int) -> logging.LogRecord:
