@@ -22,6 +22,14 @@ def test_a_run_is_known_from_started_or_from_queued_whichever_comes_first() -> N
     assert following.take({"type": "started", "task_id": "t"}) == []
 
 
+def test_nothing_is_lost_when_the_first_word_about_a_run_is_its_output_or_its_end() -> None:
+    following = Following()
+    assert following.take(chunk("a", 1)) == [Started("t"), Write("stdout", "a")]
+    assert following.take({"type": "started", "task_id": "t"}) == []
+    ended = {"type": "exit", "task_id": "t", "code": 4}
+    assert Following().take(ended) == [Started("t"), Ended(4)]
+
+
 def test_output_is_written_to_the_stream_it_came_from() -> None:
     following = Following("t")
     assert following.take(chunk("a", 1)) == [Write("stdout", "a")]

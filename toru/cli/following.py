@@ -72,9 +72,10 @@ class Following:
     def take(self, message: Mapping[str, Any]) -> list[Effect]:
         """Return what a message of the hub calls for; those of other runs call for nothing."""
         kind, about = message.get("type"), message.get("task_id")
-        if kind in ("queued", "started") and self.task_id is None:
-            self.task_id = str(about)
-            return [Started(self.task_id)]
+        if self.task_id is None and isinstance(about, str):
+            # Whatever is said first about a run says that it was taken.
+            self.task_id = about
+            return [Started(about), *self.take(message)]
         if about is not None and about != self.task_id:
             return []
         match kind:
