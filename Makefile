@@ -22,6 +22,7 @@ lint: ## run the linters and type checkers alone
 coverage: ## run the tests and show which branches none of them took
 	@$(PYTHON) -m tools.bootstrap test
 	@CHROMIUM="$$(cat .venv/chromium-path)" $(BIN)/python -m coverage run -m pytest $(ARGS)
+	@$(BIN)/python -m coverage combine --quiet
 	@$(BIN)/python -m coverage report --skip-covered --show-missing
 
 bench: ## measure the budgets, side by side with bare programs
