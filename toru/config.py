@@ -13,7 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from toru.errors import ConfigError
+from toru.domain.passwords import check_display_name, check_password, check_username
+from toru.errors import BadRequest, ConfigError
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -123,8 +124,10 @@ def load_config(
     data_dir = data_dir_of(environ)
     database_url = _database_url(environ, data_dir)
     settings = Config(
-        admin_username=_name(environ, "ADMIN_USERNAME", "admin"),
-        admin_display_name=_name(environ, "ADMIN_DISPLAY_NAME", "Administrator"),
+        admin_username=_name(environ, "ADMIN_USERNAME", "admin", check_username),
+        admin_display_name=_name(
+            environ, "ADMIN_DISPLAY_NAME", "Administrator", check_display_name
+        ),
         admin_password=password,
         host=chosen_host,
         port=chosen_port,
@@ -166,19 +169,11 @@ def _admin_password(environ: Mapping[str, str]) -> Secret:
 
 
 def _password_warnings(secret: Secret) -> list[str]:
-    text = secret.reveal()
-    kinds: list[Callable[[str], bool]] = [
-        str.isupper,
-        str.islower,
-        str.isdigit,
-        lambda character: not character.isalnum(),
-    ]
-    if len(text) >= 8 and all(any(map(kind, text)) for kind in kinds):
-        return []
-    return [
-        "ADMIN_PASSWORD is weak: better are 8 characters or more, "
-        "with an upper-case and a lower-case letter, a digit and a special character."
-    ]
+    try:
+        check_password(secret.reveal())
+    except BadRequest as error:
+        return [f"ADMIN_PASSWORD is weak: {error.sentence}"]
+    return []
 
 
 def _host(environ: Mapping[str, str]) -> str:
@@ -213,10 +208,14 @@ def _flag(environ: Mapping[str, str], name: str) -> bool:
     raise ConfigError(f"{name} must be 1, true, 0 or false, not {environ[name]!r}.")
 
 
-def _name(environ: Mapping[str, str], variable: str, default: str) -> str:
+def _name(
+    environ: Mapping[str, str], variable: str, default: str, check: Callable[[str], None]
+) -> str:
     name = environ.get(variable, "").strip() or default
-    if not name.isprintable() or len(name) > 150:
-        raise ConfigError(f"{variable} must be printable and at most 150 characters long.")
+    try:
+        check(name)
+    except BadRequest as error:
+        raise ConfigError(f"{variable} cannot be used: {error.sentence}") from None
     return name
 
 

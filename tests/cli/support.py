@@ -21,7 +21,8 @@ class CommandLine:
     """Calls ``toru`` against a hub as one person, whose state is in a folder of the test's."""
 
     def __init__(self, hub: HubProcess, state: Path, *, url: str | None = None) -> None:
-        kept = {key: value for key, value in os.environ.items() if key in ("PATH", "HOME", "LANG")}
+        names = ("PATH", "HOME", "LANG", "COVERAGE_PROCESS_CONFIG")
+        kept = {name: value for name, value in os.environ.items() if name in names}
         self.state = state
         self.environ = kept | {
             "TORU_URL": url or hub.base_url,
