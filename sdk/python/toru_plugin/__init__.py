@@ -1,0 +1,38 @@
+"""Write plugins for Toru in Python: routes, storage, logs and events, with nothing to install.
+
+    from toru_plugin import Plugin
+
+    plugin = Plugin(id="hello", name="Hello", version="1.0.0", route="/hello")
+
+    @plugin.get("/api/greeting")
+    def greeting(request):
+        return {"text": f"Hello, {request.user}"}
+
+    if __name__ == "__main__":
+        plugin.run()
+
+Runs on: Python 3.9 or newer, standard library only. Both versions of the plugin protocol are
+served; the core's first message decides.
+"""
+
+from __future__ import annotations
+
+from ._version import __version__
+from .errors import CallError, HttpError, NeedsConfiguration, PluginError
+from .messages import Headers, Request, Response
+from .plugin import Plugin
+from .storage import Entry, Page
+
+__all__ = [
+    "CallError",
+    "Entry",
+    "Headers",
+    "HttpError",
+    "NeedsConfiguration",
+    "Page",
+    "Plugin",
+    "PluginError",
+    "Request",
+    "Response",
+    "__version__",
+]

@@ -1,0 +1,6 @@
+"""The version of this library; the core is told it as part of the greeting.
+
+Runs on: any thread.
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,288 @@
+"""A plugin: what it is called, what it serves, and its ways to the core.
+
+Runs on: made on the main thread at import time; `Plugin.run` takes that thread. Handlers that are
+``async`` run on the loop and must not block it; plain functions run on threads.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import traceback
+from typing import TYPE_CHECKING, Any, Callable, TypeVar
+
+from . import assets
+from .errors import HttpError, PluginError
+from .messages import Request, Response, error_response, response_of
+from .reports import Events, Log, write_line
+from .routing import MethodNotAllowed, Router
+from .storage import Kv
+
+if TYPE_CHECKING:
+    from .host import Host
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+PROTOCOLS = (1, 2)
+_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
+
+
+class Plugin:
+    """A plugin of Toru.
+
+    Args:
+        id: letters, digits and hyphens; unique among the plugins of a hub.
+        name: for people.
+        version: for people.
+        route: where its routes are in the hub, such as ``/hello``.
+        author: for people.
+        icon: a character, or a name, for the dashboard.
+
+    Attributes:
+        kv: its keys and values; see `Kv`.
+        log: its log; see `Log`.
+        events: its events; see `Events`.
+        config: what the core has as its configuration; empty with protocol 1.
+        instance_id: the hub's own id, for licence checks; None before the start.
+        data_dir: a folder for its files; None when the core names none.
+        log_path: the file that its log lines go to.
+        protocol: 1 or 2 once the core has spoken, else None.
+
+    Raises:
+        PluginError: a value is not allowed.
+    """
+
+    def __init__(
+        self,
+        *,
+        id: str,  # noqa: A002 - as the protocol calls it
+        name: str,
+        version: str,
+        route: str,
+        author: str | None = None,
+        icon: str | None = None,
+    ) -> None:
+        if not _ID.fullmatch(id):
+            raise PluginError(f"the id {id!r} must be 1 to 64 letters, digits and hyphens")
+        if not route.startswith("/") or ".." in route:
+            raise PluginError(f'the route {route!r} must begin with "/" and have no ".." in it')
+        self.id, self.name, self.version, self.route = id, name, version, route
+        self.author, self.icon = author, icon
+        self.kv, self.log, self.events = Kv(self), Log(self), Events(self)
+        self.config: dict[str, Any] = {}
+        self.instance_id: str | None = None
+        self.data_dir: str | None = None
+        self.log_path: str | None = None
+        self.protocol: int | None = None
+        self.start_hooks: list[Callable[[], Any]] = []
+        self.stop_hooks: list[Callable[[], Any]] = []
+        self.health_check: Callable[[], Any] | None = None
+        self._router = Router()
+        self._host: Host | None = None
+
+    # What it serves
+
+    def on(self, method: str, path: str) -> Callable[[Function], Function]:
+        """Serve a method at a path with the decorated function.
+
+        The function is called with the `Request`, and with the path's placeholders as keywords. It
+        returns a dict or list (JSON), a str (text), a `Response`, or None (204).
+
+        Args:
+            method: such as ``GET``.
+            path: such as ``/api/items/{id}``; ``{rest:path}`` also takes slashes.
+
+        Raises:
+            PluginError: the path is wrong or has a handler already.
+        """
+
+        def register(function: Function) -> Function:
+            self._router.add(method, path, function)
+            return function
+
+        return register
+
+    def get(self, path: str) -> Callable[[Function], Function]:
+        """Serve GET (and HEAD); see `on`."""
+        return self.on("GET", path)
+
+    def post(self, path: str) -> Callable[[Function], Function]:
+        """Serve POST; see `on`."""
+        return self.on("POST", path)
+
+    def put(self, path: str) -> Callable[[Function], Function]:
+        """Serve PUT; see `on`."""
+        return self.on("PUT", path)
+
+    def patch(self, path: str) -> Callable[[Function], Function]:
+        """Serve PATCH; see `on`."""
+        return self.on("PATCH", path)
+
+    def delete(self, path: str) -> Callable[[Function], Function]:
+        """Serve DELETE; see `on`."""
+        return self.on("DELETE", path)
+
+    def bundle(self, file: str = "bundle.js") -> None:
+        """Serve a file beside the calling module as the plugin's page, ``/bundle.js``."""
+        self._serve_file("/bundle.js", file, None, sys._getframe(1).f_globals)
+
+    def asset(self, path: str, file: str, content_type: str | None = None) -> None:
+        """Serve a text file that lies beside the calling module.
+
+        Args:
+            path: where.
+            file: its name, from that module's folder.
+            content_type: instead of the one that its name implies.
+        """
+        self._serve_file(path, file, content_type, sys._getframe(1).f_globals)
+
+    def _serve_file(
+        self, path: str, file: str, content_type: str | None, module: dict[str, Any]
+    ) -> None:
+        kind = content_type or assets.content_type(file)
+
+        def serve(_: Request) -> Response:
+            return Response(200, body=assets.read(module, file), content_type=kind)
+
+        self._router.add("GET", path, serve)
+
+    # Its life
+
+    def on_start(self, function: Function) -> Function:
+        """Call the decorated function, without arguments, before the first request."""
+        self.start_hooks.append(function)
+        return function
+
+    def on_stop(self, function: Function) -> Function:
+        """Call the decorated function when the plugin ends; it has about four seconds."""
+        self.stop_hooks.append(function)
+        return function
+
+    def health(self, function: Function) -> Function:
+        """Ask the decorated function for the plugin's health, every 30 seconds (protocol 2).
+
+        It returns None or True when all is well; False, a sentence, or an exception otherwise.
+        """
+        self.health_check = function
+        return function
+
+    def status(self, text: str, *, extend_s: float = 0) -> None:
+        """Say what a slow start is busy with, and ask for more time.
+
+        Args:
+            text: for the person who waits.
+            extend_s: how many seconds more are needed; the start may take 10 minutes in all.
+        """
+        if self._host is None or not self._host.soon(self._pass_status, text, extend_s):
+            write_line("info", text, {})
+
+    def _pass_status(self, text: str, extend_s: float) -> None:
+        link = self._host.link if self._host is not None else None
+        if link is None:
+            write_line("info", text, {})
+        else:
+            link.status(text, extend_s)
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What ``--metadata`` prints."""
+        optional = {"author": self.author, "icon": self.icon}
+        return {
+            "id": self.id,
+            "name": self.name,
+            "version": self.version,
+            "route": self.route,
+            **{field: value for field, value in optional.items() if value is not None},
+            "protocols": list(PROTOCOLS),
+            "health": self.health_check is not None,
+        }
+
+    def run(self, arguments: list[str] | None = None) -> None:
+        """Be the plugin's process: print the metadata, or serve until the core says stop.
+
+        Never returns; the exit code is 0 after a stop, 1 when ``on_start`` failed, 2 when it was
+        called wrongly, 78 after `NeedsConfiguration`.
+
+        Args:
+            arguments: instead of those of the command line.
+        """
+        given = sys.argv[1:] if arguments is None else arguments
+        if given == ["--metadata"]:
+            sys.stdout.write(json.dumps(self.metadata) + "\n")
+            sys.stdout.flush()
+            raise SystemExit(0)
+        from .server import run_process  # asyncio is slow to import, and not needed above
+
+        run_process(self, given)
+
+    # Its ways to the core
+
+    def call(
+        self,
+        method: str,
+        params: dict[str, Any],
+        convert: Callable[[Any], Any] = lambda value: value,
+    ) -> Any:
+        """Call a method of the core, such as ``task.run`` with ``{"script", "args"}``.
+
+        Awaited on the loop, simply called elsewhere. With protocol 1 only ``kv.get``, ``kv.set``
+        and ``kv.delete`` exist.
+
+        Args:
+            method: its name.
+            params: what it is given.
+            convert: makes the result out of what came over the wire.
+
+        Raises:
+            CallError: the core refused, or did not answer in time.
+            PluginError: there is no way to the core at this moment.
+        """
+        from .host import converted
+
+        if self._host is None:
+            raise PluginError("the plugin does not run yet; use on_start")
+        link = self._host.current_link()
+        return self._host.run(converted(link.call(method, params), convert))
+
+    def _write_log(self, level: str, message: str, fields: dict[str, Any]) -> None:
+        if self._host is None or not self._host.soon(self._pass_log, level, message, fields):
+            write_line(level, message, fields)
+
+    def _pass_log(self, level: str, message: str, fields: dict[str, Any]) -> None:
+        link = self._host.link if self._host is not None else None
+        if link is None:
+            write_line(level, message, fields)
+        else:
+            link.log(level, message, fields)
+
+    def attach(self, host: Host | None) -> None:
+        """Give the plugin the place where its functions run."""
+        self._host = host
+
+    # Serving; called by the sessions and the test kit
+
+    async def handle(self, request: Request) -> Response:
+        """Answer a request; whatever a handler does wrong becomes a 500 and a log line."""
+        response = await self._respond(request)
+        if request.method == "HEAD" or response.status in (204, 304) or response.status < 200:
+            response.text = None
+        return response
+
+    async def _respond(self, request: Request) -> Response:
+        if self._host is None:
+            raise PluginError("the plugin does not run yet")
+        try:
+            handler, request.params = self._router.find(request.method, request.path)
+            return response_of(await self._host.invoke(handler, request, **request.params))
+        except MethodNotAllowed as error:
+            return error_response(error, {"Allow": ", ".join(error.allowed)})
+        except HttpError as error:
+            return error_response(error)
+        except Exception:
+            return self.failed(f"{request.method} {request.path} failed", traceback.format_exc())
+
+    def failed(self, message: str, details: str) -> Response:
+        """Log a fault and return the answer that says no more than that there was one."""
+        self.log.error(message, error=details)
+        return error_response(HttpError(500, "The plugin failed; see its log.", "internal"))
