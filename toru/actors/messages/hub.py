@@ -23,12 +23,14 @@ class Publish(Message[None], frozen=True):
         data: the ``data`` of the event, as JSON.
         owner_id: with ``owned``, only the admin and this user get it.
         owned: whether the event belongs to one user.
+        admin_only: whether only admins get it.
     """
 
     topic: Topic
     data: msgspec.Raw
     owner_id: int | None = None
     owned: bool = False
+    admin_only: bool = False
 
 
 class SessionsEnded(Message[None], frozen=True):

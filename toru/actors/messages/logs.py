@@ -1,0 +1,108 @@
+"""What the LogSinks are told, and what the LogReader is asked.
+
+Runs on: any thread; frozen values only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Literal
+
+import msgspec
+
+from toru.actors.runtime import Message
+
+Level = Literal["trace", "debug", "info", "warn", "error"]
+LEVELS: tuple[Level, ...] = ("trace", "debug", "info", "warn", "error")
+"""The levels, the least important first."""
+
+LINES_A_MESSAGE = 64
+TEXT_A_MESSAGE = 64 * 1024
+"""How many characters of messages and errors one message holds, unless one line alone has more."""
+
+
+class LogLine(msgspec.Struct, frozen=True):
+    """One line of a log.
+
+    Attributes:
+        timestamp: RFC 3339 UTC text with milliseconds.
+        level: how important it is.
+        plugin: the id of the plugin that it is of or about.
+        message: what it says; any text.
+        error: what went wrong, where the message alone does not say it.
+        pid: the process that wrote it.
+        fields: what else it has; written after the others, which it cannot replace.
+    """
+
+    timestamp: str
+    level: Level
+    plugin: str
+    message: str
+    error: str | None = None
+    pid: int | None = None
+    fields: dict[str, Any] = {}
+
+
+class LogLines(Message[None], frozen=True):
+    """Append lines; answered when they are in the file or counted as lost."""
+
+    lines: tuple[LogLine, ...]
+
+
+class LogOutput(Message[None], frozen=True):
+    """Append what a plugin's process wrote: bytes as they came, cut anywhere.
+
+    They are parted into lines on the sink's thread.
+
+    Attributes:
+        data: the bytes, at most 64 KiB.
+        stream: ``stdout`` or ``stderr``.
+        pid: the process.
+        ended: whether the stream is over, so that a line without an end is complete.
+    """
+
+    data: bytes
+    stream: Literal["stdout", "stderr"]
+    pid: int | None
+    ended: bool = False
+
+
+class LogPage(msgspec.Struct, frozen=True):
+    """Lines of a log, the newest first, as JSON objects."""
+
+    logs: list[dict[str, Any]]
+    page: int
+    page_size: int
+
+
+class ReadLogPage(Message[LogPage], frozen=True):
+    """Read one page of a log, from its end.
+
+    BadRequest: the plugin's id, the page or its size is none.
+
+    Attributes:
+        plugin: whose log; None is the supervisor's.
+        page: 0 is the newest.
+        page_size: 1 to 1,000 lines.
+        level: that level and above.
+    """
+
+    plugin: str | None
+    page: int = 0
+    page_size: int = 100
+    level: Level = "info"
+
+
+def log_messages(lines: Iterable[LogLine]) -> Iterator[LogLines]:
+    """Part lines into messages of at most 64 lines and 64 KiB, so that mailboxes stay small."""
+    part: list[LogLine] = []
+    size = 0
+    for line in lines:
+        length = len(line.message) + len(line.error or "")
+        if part and (len(part) == LINES_A_MESSAGE or size + length > TEXT_A_MESSAGE):
+            yield LogLines(tuple(part))
+            part, size = [], 0
+        part.append(line)
+        size += length
+    if part:
+        yield LogLines(tuple(part))
