@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import typer
 
 from toru import __version__
+from toru.cli import plugin
 from toru.errors import ConfigError, ToruError
 
 app = typer.Typer(
@@ -20,6 +21,8 @@ app = typer.Typer(
     add_completion=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+app.add_typer(plugin.app, name="plugin")
 
 Url = Annotated[
     str | None,
