@@ -11,7 +11,9 @@ Runs on: any thread.
     ├── MethodNotAllowed 405
     ├── Conflict         409 what is asked collides with what is
     ├── TooLarge         413 a body over its limit
+    ├── UnsupportedBody  415 a body of a kind that its receiver cannot take
     ├── LockedOut        429 too many failed logins; carries the seconds left
+    ├── BadGateway       502 a plugin died, or answered what cannot be passed on
     ├── Unavailable      503 cannot be done now; trying again later may help
     │   ├── ActorUnavailable     the actor is stopped or being replaced
     │   ├── MailboxFull          the actor has more to do than it takes
@@ -98,6 +100,13 @@ class TooLarge(ToruError):
     default_code = "too_large"
 
 
+class UnsupportedBody(ToruError):
+    """A body of a kind that its receiver cannot take."""
+
+    status = 415
+    default_code = "unsupported_body"
+
+
 class LockedOut(ToruError):
     """Too many failed logins.
 
@@ -111,6 +120,13 @@ class LockedOut(ToruError):
     def __init__(self, sentence: str, locked_until_s: int) -> None:
         super().__init__(sentence)
         self.locked_until_s = locked_until_s
+
+
+class BadGateway(ToruError):
+    """A plugin died, or answered what cannot be passed on."""
+
+    status = 502
+    default_code = "bad_gateway"
 
 
 class Unavailable(ToruError):

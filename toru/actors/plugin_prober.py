@@ -19,6 +19,7 @@ from toru.actors.messages.runner import (
     RunExited,
     RunOutput,
     RunProgress,
+    RunStarted,
     SpawnRun,
 )
 from toru.actors.runner_link import SpawnRefused
@@ -73,7 +74,7 @@ class PluginProber(LoopActor):
                 self._take_exit(report)
             case ProbeTimedOut(run_id=run_id):
                 return self._time_out(run_id)
-            case RunProgress():
+            case RunStarted() | RunProgress():
                 return None
             case _:
                 return super().on_receive(message)

@@ -27,6 +27,7 @@ from toru.actors.messages.runner import (
     RunOutput,
     RunProgress,
     RunStage,
+    RunStarted,
     RunStatus,
     SignalRun,
     Spawned,
@@ -294,6 +295,7 @@ class RunnerLink(LoopActor):
         followed = self._runs.setdefault(spawned.id, _Followed(None))
         if followed.status is None:
             followed.status = RunStatus(spawned.id, spawned.pid, spawned.started_at, 0)
+        self._tell(followed.owner, RunStarted(spawned.id, spawned.started_at))
         waiting = self._spawning.get(spawned.id)
         if waiting is not None and not waiting[1].done():
             waiting[1].set_result(spawned)

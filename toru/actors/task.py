@@ -22,6 +22,7 @@ from toru.actors.messages.runner import (
     RunExited,
     RunProgress,
     RunStage,
+    RunStarted,
     RunStatus,
     SpawnRun,
 )
@@ -117,6 +118,8 @@ class Task(LoopActor):
     def on_receive(self, message: Message[Any]) -> Any:
         """Handle one message."""
         match message:
+            case RunStarted(started_at=at):
+                self._apply(life.Started(at))
             case RunProgress(size=size):
                 self._grow(size)
             case ReadFrames(offset=offset):
@@ -187,14 +190,12 @@ class Task(LoopActor):
             time_limit_s=plan.time_limit_s,
         )
         try:
-            spawned = await self._services.runner.ask(message, deadline_s=30.0)
+            await self._services.runner.ask(message, deadline_s=30.0)
         except ToruError as error:
             if error.code == "already_ran":  # by an earlier hub, which told nobody
                 self._look_on_disk()
             else:
                 self._apply(life.Refused(utc_now(), error.sentence))
-        else:
-            self._apply(life.Started(spawned.started_at))
 
     def _started(self, at: str) -> None:
         self._run = msgspec.structs.replace(self._run, state="running", started_at=at)

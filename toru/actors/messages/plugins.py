@@ -17,6 +17,26 @@ from toru.domain.plugin_probe import FileFacts
 Health = Literal["healthy", "unhealthy", "disabled"]
 
 
+class FoundFile(msgspec.Struct, frozen=True):
+    """A ``*.binary`` in the plugins folder.
+
+    Attributes:
+        name: the file's name.
+        path: where it is, absolute, links not followed.
+        facts: what the file system says of it.
+        head: its first bytes.
+        signature: differs when the file is another one or was written to.
+        trouble: a sentence when it could not even be looked at.
+    """
+
+    name: str
+    path: str
+    facts: FileFacts
+    head: bytes
+    signature: tuple[int, ...]
+    trouble: str | None = None
+
+
 class PluginFigures(msgspec.Struct, frozen=True):
     """The figures of one plugin since the hub's start.
 
@@ -111,8 +131,8 @@ class PluginRequest(msgspec.Struct, frozen=True):
 
     Attributes:
         method: the HTTP method.
-        path: raw, ``/<rest>``, without the query.
-        query: raw, without the question mark.
+        target: raw, as it came: ``/<rest>?query`` for the plugin; what a browser asked for on the
+            way to the manager.
         headers: name and value pairs, filtered already.
         body: the whole body.
         user: the name of the session's user.
@@ -120,8 +140,7 @@ class PluginRequest(msgspec.Struct, frozen=True):
     """
 
     method: str
-    path: str
-    query: str
+    target: str
     headers: tuple[tuple[str, str], ...]
     body: bytes
     user: str
@@ -136,20 +155,13 @@ class PluginAnswer(msgspec.Struct, frozen=True):
     body: bytes
 
 
-class ForwardByRoute(Message[PluginAnswer], frozen=True):
-    """Forward to the plugin whose route is the longest prefix of ``path``.
+class Forward(Message[PluginAnswer], frozen=True):
+    """Forward a request.
 
-    NotFound, Unavailable, and what ``Forward`` answers. The request's path is replaced by the rest.
+    To the manager, which finds the plugin by its route or id, or to the plugin itself. NotFound,
+    Unavailable, `UnsupportedBody`, TooLarge, `BadGateway`, DeadlineExceeded.
     """
 
-    path: str
-    request: PluginRequest
-
-
-class ForwardById(Message[PluginAnswer], frozen=True):
-    """Forward to the plugin of that id. NotFound, Unavailable, and what ``Forward`` answers."""
-
-    id: str
     request: PluginRequest
 
 
@@ -160,37 +172,70 @@ class GetBundle(Message[bytes], frozen=True):
     session: Session
 
 
-class FolderChanged(Message[None], frozen=True):
-    """Look at the plugins folder."""
+class LookAtFolder(Message[None], frozen=True):
+    """Look at the plugins folder again."""
 
 
-class PluginFailed(Message[None], frozen=True):
-    """From a plugin's actor: its state is to be shown anew."""
+class PluginChanged(Message[None], frozen=True):
+    """From a plugin's actor: what people see of it is this now."""
+
+    view: PluginView
+
+
+class PluginDisposed(Message[None], frozen=True):
+    """From a plugin's actor: its file is gone, and so is all else of it."""
 
     id: str
 
 
-# For the actor that looks at the plugins folder
+class PersistPlugin(Message[None], frozen=True):
+    """From a plugin's actor: write down whether it is enabled; answered when that is durable."""
+
+    id: str
+    enabled: bool
 
 
-class FoundFile(msgspec.Struct, frozen=True):
-    """A ``*.binary`` in the plugins folder.
+# For a plugin's actor
+
+
+class PluginPlan(msgspec.Struct, frozen=True):
+    """All that a plugin's actor is made of.
 
     Attributes:
-        name: the file's name.
-        path: where it is, absolute, links not followed.
-        facts: what the file system says of it.
-        head: its first bytes.
-        signature: differs when the file is another one or was written to.
-        trouble: a sentence when it could not even be looked at.
+        metadata: what it says of itself.
+        file: its executable.
+        enabled: whether it is to run.
+        leftovers: runs of it that an earlier hub has left in the runner.
     """
 
-    name: str
-    path: str
-    facts: FileFacts
-    head: bytes
-    signature: tuple[int, ...]
-    trouble: str | None = None
+    metadata: PluginMetadata
+    file: FoundFile
+    enabled: bool
+    leftovers: tuple[str, ...] = ()
+
+
+class Replace(Message[None], frozen=True):
+    """Its file is another one now."""
+
+    metadata: PluginMetadata
+    file: FoundFile
+
+
+class MarkBroken(Message[None], frozen=True):
+    """Its file cannot be used any more."""
+
+    reason: str
+
+
+class MarkRemoved(Message[None], frozen=True):
+    """Its file is gone."""
+
+
+class DescribePlugin(Message[PluginView], frozen=True):
+    """What people see of it now, figures included."""
+
+
+# For the actor that looks at the plugins folder
 
 
 class ScanFolder(Message[list[FoundFile]], frozen=True):

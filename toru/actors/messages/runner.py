@@ -131,6 +131,13 @@ class StopRunner(Message[None], frozen=True):
 # From RunnerLink
 
 
+class RunStarted(Message[None], frozen=True):
+    """The process is there; told before anything else of it."""
+
+    id: str
+    started_at: str
+
+
 class RunProgress(Message[None], frozen=True):
     """The run has written ``size`` bytes so far."""
 
