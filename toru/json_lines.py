@@ -31,8 +31,16 @@ LossLine = Callable[[int], bytes]
 
 
 def json_line(fields: dict[str, object]) -> bytes:
-    """Return one JSON object as one line of UTF-8, newline included, safe to show in a terminal."""
-    text = json.dumps(fields, ensure_ascii=False, separators=(",", ":"), default=str)
+    """Return one JSON object as one line of UTF-8, newline included, safe to show in a terminal.
+
+    Raises:
+        ValueError: a number is none that JSON knows.
+        TypeError: a key is no text.
+        RecursionError: it is nested too deeply.
+    """
+    text = json.dumps(
+        fields, ensure_ascii=False, separators=(",", ":"), default=str, allow_nan=False
+    )
     return text.translate(_JSON_ESCAPES).encode() + b"\n"
 
 
