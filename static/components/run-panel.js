@@ -35,7 +35,7 @@ function Facts({ task }) {
     <${Fact} name=${isActive(task) ? "Running for" : "Took"}><${Duration} task=${task} /><//>
     <${Fact} name="Exit code">${formatExit(task.exit_code)}<//>
     <${Fact} name="By">${task.username}<//>
-    <${Fact} name="Output">${task.output_size ? formatBytes(task.output_size) : null}<//>
+    <${Fact} name="Output">${!isActive(task) && task.output_size ? formatBytes(task.output_size) : null}<//>
     <${Fact} name="Processor">${task.cpu_s == null ? null : `${task.cpu_s.toFixed(1)} s`}<//>
     <${Fact} name="Memory">${task.max_rss_bytes == null ? null : formatBytes(task.max_rss_bytes)}<//>
     ${args.map(([name, value]) => html`<${Fact} key=${name} name=${name}>${value}<//>`)}
