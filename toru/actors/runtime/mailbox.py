@@ -59,6 +59,9 @@ class Mailbox(ABC):
         self._overflow = overflow
         self._meter = meter
 
+    def on_dropped(self, message: Any, /) -> None:  # noqa: B027 - most only count
+        """Learn of a message that was dropped for a newer one; on the thread of the newer one."""
+
     @abstractmethod
     def __len__(self) -> int: ...
 
@@ -124,10 +127,12 @@ class Mailbox(ABC):
             return
         if not isinstance(oldest, Envelope):
             self._meter.dropped += 1
+            self.on_dropped(oldest)
         elif type(oldest.message) is _ActorStop:
             self._add(oldest)
         else:
             self._meter.dropped += 1
+            self.on_dropped(oldest.message)
             full = MailboxFull(f"{self._name} dropped the message for newer ones.")
             answer_error(oldest.reply_to, full)
 

@@ -31,6 +31,7 @@ class ThreadActor(Actor, pykka.ThreadingActor):
     def _create_actor_inbox(self) -> ThreadMailbox:  # type: ignore[override]  # pykka: static
         context = self.context
         mailbox = ThreadMailbox(context.name, self.mailbox_limit, self.overflow, context.meter)
+        mailbox.on_dropped = self.on_dropped  # type: ignore[method-assign]  # the actor counts
         self._cell = ThreadCell(self, mailbox)
         return mailbox
 
@@ -44,6 +45,13 @@ class ThreadActor(Actor, pykka.ThreadingActor):
                 delivery.reply(self._handle_receive(delivery.message))
             except ToruError as error:
                 delivery.fail(error)
+
+    def on_dropped(self, message: Any, /) -> None:
+        """Learn of a message that the full mailbox dropped for a newer one.
+
+        Runs on the thread of whoever sent the newer one, so it must not wait, and may be called
+        before ``on_start``.
+        """
 
     def _start_actor_loop(self) -> None:
         self._cell.start()
