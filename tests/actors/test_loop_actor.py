@@ -473,3 +473,100 @@ async def test_messages_of_many_threads_are_all_handled_in_their_order(system, l
     await doer.ask(Do(lambda _actor: None))
     for sender in range(4):
         assert [item[1] for item in log[1:] if item[0] == sender] == list(range(300))
+
+
+async def test_an_exit_of_work_that_goes_on_during_on_stop_changes_nothing(system, log):
+    class Slow(Doer):
+        async def on_stop(self) -> None:
+            await asyncio.sleep(0.02)
+            self.log.append("on_stop")
+
+    doer = await spawn(system, log, Slow)
+    go = asyncio.Event()
+
+    async def leave(_actor: Any) -> None:
+        await go.wait()
+        raise SystemExit
+
+    asked = doer.ask(Do(leave))
+    await asyncio.sleep(0)
+    stop = system.directory.find("doer").stop(block=False)
+    asyncio.get_running_loop().call_later(0.005, go.set)
+    assert await stop is True
+    with pytest.raises(ActorStopped):
+        await asked
+    assert log == ["on_start", "on_stop"]
+
+
+class Turns:
+    """Counts the turns of the loop while it is open."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._loop = asyncio.get_running_loop()
+        self._next()
+
+    def _next(self) -> None:
+        self.count += 1
+        self._handle = self._loop.call_soon(self._next)
+
+    def close(self) -> int:
+        self._handle.cancel()
+        return self.count
+
+
+async def test_an_awaited_ask_of_an_idle_actor_is_answered_without_a_turn_of_the_loop(system, log):
+    doer = await spawn(system, log)
+    await asyncio.sleep(0)
+    turns = Turns()
+    assert await doer.ask(Do(lambda _actor: "at once")) == "at once"
+    assert turns.close() == 1
+
+
+async def test_messages_before_an_awaited_ask_are_handled_before_it(system, log):
+    doer = await spawn(system, log)
+    for number in range(10):
+        doer.tell(Do(lambda actor, number=number: actor.log.append(number)))
+    await doer.ask(Do(lambda actor: actor.log.append("asked")))
+    assert log == ["on_start", *range(10), "asked"]
+
+
+async def test_one_who_asks_without_end_lets_the_loop_have_its_turns(system, log):
+    doer = await spawn(system, log)
+    turns = Turns()
+    for _ in range(160):
+        await doer.ask(Do(lambda _actor: None))
+    assert turns.close() >= 160 / 17
+
+
+async def test_all_actors_of_a_system_share_the_asks_that_spare_the_loop_its_turn(system, log):
+    doers = [await spawn(system, log, name=f"doer/{number}") for number in range(160)]
+    turns = Turns()
+    for doer in doers:
+        await doer.ask(Do(lambda _actor: None))
+    assert turns.close() >= 160 / 17
+
+
+async def test_an_awaited_ask_does_not_run_the_actor_before_or_after_its_life(system, log):
+    go = asyncio.Event()
+
+    class Slow(Doer):
+        async def on_start(self) -> None:
+            await go.wait()
+
+        async def on_stop(self) -> None:
+            await asyncio.sleep(0.01)
+            self.log.append("on_stop")
+
+    system.root.start(ChildSpec("slow", Slow, (log,)))
+    slow = system.address("slow")
+    with pytest.raises(DeadlineExceeded):
+        await slow.ask(Do(lambda actor: actor.log.append("too early")), deadline_s=0.01)
+    assert log == []
+    go.set()
+    await until(lambda: log == ["too early"])
+    stop = system.directory.find("slow").stop(block=False)
+    with pytest.raises(ActorStopped):
+        await slow.ask(Do(lambda actor: actor.log.append("too late")))
+    assert await stop is True
+    assert log == ["too early", "on_stop"]

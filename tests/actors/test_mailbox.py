@@ -18,7 +18,8 @@ from pykka._envelope import Envelope
 from pykka.messages import _ActorStop
 
 from toru.actors.runtime import ActorStopped, Overflow, Reply
-from toru.actors.runtime.mailbox import LoopMailbox, Mailbox, ThreadMailbox
+from toru.actors.runtime.loop_mailbox import Haste, LoopMailbox
+from toru.actors.runtime.mailbox import Mailbox, ThreadMailbox
 from toru.actors.runtime.statistics import Meter
 from toru.errors import MailboxFull, Unavailable
 
@@ -37,7 +38,7 @@ def make(
 ) -> Any:
     if kind == "thread":
         return ThreadMailbox("box", limit, overflow, Meter())
-    box = LoopMailbox("box", limit, overflow, Meter(), loop, threading.get_ident())
+    box = LoopMailbox("box", limit, overflow, Meter(), Haste(loop), threading.get_ident())
     box.rest()
     return box
 

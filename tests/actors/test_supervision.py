@@ -201,8 +201,7 @@ async def test_a_spent_budget_gives_the_actor_up_and_says_so(io_loop, log, doer,
     for life in range(1, 5):
         await until(lambda life=life: log.count("+doer") == life)
         address.tell(Do(boom))
-        await until(lambda: state(system, "doer") in {"backoff", "failed"})
-        await until(lambda: state(system, "doer") in {"running", "failed"})
+    await until(lambda: given_up)
     assert given_up == [("doer", "boom")]
     assert state(system, "doer") == "failed"
     with pytest.raises(ActorUnavailable):
@@ -530,3 +529,54 @@ def test_messages_to_the_actors_of_a_loop_that_has_ended_are_refused_at_once(log
     for child in list(system.root._children.values()):
         system.root._abandon(child)
     assert not ref.is_alive()
+
+
+async def test_an_actor_whose_thread_cannot_be_started_leaves_nothing_behind(system, log):
+    before = threading.stack_size(1 << 45)  # more than there is address space for
+    try:
+        with pytest.raises((RuntimeError, MemoryError)):
+            system.root.start(ChildSpec("doer", type("Doer", (Life, ThreadActor), {}), (log,)))
+    finally:
+        threading.stack_size(before)
+    assert system.directory.names() == []
+    assert pykka.ActorRegistry.get_all() == []
+
+
+async def test_a_supervisor_may_leave_the_decision_to_another(system, log, expect_log):
+    decided: list[str] = []
+    once = RestartBudget(limit=0)
+    specs = (ChildSpec("a", LoopDoer, (log,), budget=once),)
+    await system.spawn(
+        ChildSpec("top", Supervisor, (specs, lambda name, error: decided.append(f"{name} {error}")))
+    )
+    expect_log("Doer a crashed", count=1)
+    expect_log("a: crashed 1 times", count=1)
+    system.address("a").tell(Do(boom))
+    await until(lambda: decided == ["a boom"])
+    assert state(system, "top") == "running"
+
+
+async def test_names_that_nobody_bears_are_not_found(system):
+    with pytest.raises(ActorStopped, match="nobody is not running"):
+        system.directory.find("nobody")
+
+
+async def test_a_name_that_is_left_over_after_the_stop_is_logged_as_a_bug(io_loop, expect_log):
+    system = ActorSystem()
+    system.directory.add("left", "")
+    with expect_log("left is left over after the stop", count=1):
+        await system.stop()
+
+
+async def test_an_actor_that_is_abandoned_just_as_it_begins_to_stop_answers_who_waits(system, log):
+    class Slow(LoopDoer):
+        async def on_stop(self) -> None:
+            self.log.append("begun")
+
+    await system.spawn(ChildSpec("slow", Slow, (log,)))
+    stop = system.directory.find("slow").stop(block=False)
+    # After the drain has made the coroutine of on_stop, and before that has made a step.
+    asyncio.get_running_loop().call_soon(system.root.abandon_all)
+    assert await stop is True
+    assert log == ["+slow"]
+    assert pykka.ActorRegistry.get_all() == []

@@ -296,6 +296,19 @@ def test_no_message_that_is_asked_while_the_actor_ends_goes_without_an_answer(
         assert outcomes.count("refused") >= 3
 
 
+def test_a_sender_is_not_told_that_a_message_was_refused_which_has_ended_the_actor(
+    our_stage, hasty_threads
+):
+    class Mortal:
+        def on_receive(self, message: Any) -> Any:
+            raise SystemExit
+
+    for _ in range(200):
+        ref = our_stage.start(Mortal)
+        ref.tell("end")  # raises ActorDeadError if it takes the end for its own refusal
+        assert ref.actor_stopped.wait(PATIENCE_S)
+
+
 def _flood(ref: pykka.ActorRef[Any], kept: list[Reply[Any]]) -> None:
     while ref.is_alive():
         kept.extend(ref.ask("hello", block=False) for _ in range(10))

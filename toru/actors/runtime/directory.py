@@ -157,6 +157,7 @@ class Address:
                 reply.settle_exception(error)
                 return reply
         mailbox.put(Envelope(message, reply))
+        reply.hurry = mailbox.hurry
         return reply
 
     def _find(self) -> Mailbox:

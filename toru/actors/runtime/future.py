@@ -47,6 +47,8 @@ class Reply(pykka.Future[T]):
     _exc_info: _ExcInfo | None = None
     _callbacks: list[Callable[[], None]] | None = None
     _deadline_at: float | None = None
+    hurry: Callable[[], None] | None = None
+    """Called when an ``await`` finds no answer yet: it may bring the answer about on the spot."""
 
     def __init__(self, *, deadline_s: float | None = None, asked: str = "") -> None:
         """Create an open reply.
@@ -168,7 +170,10 @@ class Reply(pykka.Future[T]):
         _call([callback])
 
     def __await__(self) -> Generator[Any, None, T]:
-        yield from self._arrive()
+        if not self._settled and self.hurry is not None:
+            self.hurry()
+        if not self._settled:
+            yield from self._arrive()
         if self._get_hook is None:
             return cast("T", self._outcome())
         if all(isinstance(source, Reply) for source in self._sources) and self._sources:

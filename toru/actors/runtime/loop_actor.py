@@ -17,7 +17,8 @@ from pykka.messages import _ActorStop
 
 from toru.actors.runtime.actor import Actor, Cell, Exit, tell_error
 from toru.actors.runtime.future import Reply, answer, answer_error
-from toru.actors.runtime.mailbox import ActorStopped, LoopMailbox
+from toru.actors.runtime.loop_mailbox import LoopMailbox
+from toru.actors.runtime.mailbox import ActorStopped
 from toru.actors.runtime.message import Message
 from toru.errors import ActorUnavailable, ToruError
 
@@ -53,7 +54,7 @@ class LoopActor(Actor):
             self.mailbox_limit,
             self.overflow,
             context.meter,
-            system.loop,
+            system.haste,
             system.loop_thread,
         )
         self._cell = LoopCell(self, mailbox)
@@ -68,7 +69,6 @@ class LoopCell(Cell):
 
     def __init__(self, actor: LoopActor, mailbox: LoopMailbox) -> None:
         super().__init__(actor, mailbox)
-        mailbox.drain = self._drain
         self._loop = actor.context.system.loop
         self._under_way: dict[asyncio.Task[None], _Work] = {}
         self._phase: asyncio.Task[None] | None = None  # an on_start or on_stop that is awaited
@@ -108,6 +108,7 @@ class LoopCell(Cell):
     def _open(self) -> None:
         if not self.over:
             self.actor.started.settle(None)
+            self.mailbox.drain = self._drain
             self.mailbox.rest()
 
     def _drain(self) -> None:
@@ -118,22 +119,22 @@ class LoopCell(Cell):
         if len(self._under_way) >= mailbox.limit and not mailbox.stopping:
             mailbox.doze()
             return
-        depth = len(mailbox)
-        mailbox.note_depth(depth)
+        items, meter = mailbox.items, self.actor.context.meter
+        depth = len(items)
+        if depth > meter.peak_depth:
+            meter.peak_depth = depth
         began = time.perf_counter()
-        handled = self._handle_some(min(depth, MESSAGES_A_TURN))
-        meter = self.actor.context.meter
-        meter.handled += handled
+        meter.handled += self._handle_some(min(depth, MESSAGES_A_TURN))
         meter.busy_s += time.perf_counter() - began
         if self.ending or self.over:
             return
-        if mailbox.empty():
-            mailbox.rest()
-        else:
+        if items:
             mailbox.again()
+        else:
+            mailbox.rest()
 
     def _handle_some(self, turn: int) -> int:
-        take = self.mailbox.take
+        take = self.mailbox.items.popleft
         under_way, limit = self._under_way, self.mailbox.limit
         receive = self.actor.on_receive
         for handled in range(turn):

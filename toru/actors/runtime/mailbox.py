@@ -8,13 +8,10 @@ that was closed meanwhile finds out afterwards, and answers what it finds there 
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
 import enum
 import queue
-import threading
 from abc import ABC, abstractmethod
-from collections import deque
-from collections.abc import Callable
 from typing import Any
 
 import pykka
@@ -92,6 +89,9 @@ class Mailbox(ABC):
                 raise
             answer_error(envelope.reply_to, error)
 
+    def hurry(self) -> None:  # noqa: B027 - a thread needs none
+        """Handle what waits at once if that can be: someone awaits an answer."""
+
     def empty(self) -> bool:
         """Return whether no message waits."""
         return len(self) == 0
@@ -144,14 +144,21 @@ class Mailbox(ABC):
     def _stopped(self) -> ActorStopped:
         return ActorStopped(f"{self._name} is not running.")
 
-    def _refuse_rest(self) -> None:
-        while True:
-            try:
+    def _refuse_rest(self, late: Any = None) -> None:
+        """Refuse what waits.
+
+        Raises:
+            ActorStopped: the ``late`` message was still there, so nobody has handled it.
+        """
+        found = False
+        with contextlib.suppress(IndexError, queue.Empty):
+            while True:
                 item = self._pop()
-            except (IndexError, queue.Empty):
-                return
-            if isinstance(item, Envelope):
-                self._refuse(item)
+                found = found or item is late
+                if isinstance(item, Envelope):
+                    self._refuse(item)
+        if found and late is not None:
+            raise self._stopped()
 
     def _refuse(self, envelope: Envelope[Any]) -> None:
         if type(envelope.message) is _ActorStop:
@@ -159,115 +166,6 @@ class Mailbox(ABC):
         else:
             stopped = ActorStopped(f"{self._name} stopped before it handled the message.")
             answer_error(envelope.reply_to, stopped)
-
-
-class LoopMailbox(Mailbox):
-    """The mailbox of a `LoopActor`: filled from any thread, drained by the loop.
-
-    ``_asleep`` says that no drain is under way or scheduled, so that whoever adds a message has
-    to see to it. Adding comes before reading the flag here, and setting the flag before looking
-    for messages in ``rest`` and ``close``: a message is always seen by one of the two.
-
-    Attributes:
-        drain: called by the loop when messages wait.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        limit: int,
-        overflow: Overflow,
-        meter: Meter,
-        loop: asyncio.AbstractEventLoop,
-        loop_thread: int,
-    ) -> None:
-        super().__init__(name, limit, overflow, meter)
-        self._items: deque[Any] = deque()
-        self._loop = loop
-        self._loop_thread = loop_thread
-        self.drain: Callable[[], None] = _nothing
-        self._asleep = False  # nothing is drained before the actor's on_start has run
-        self._lock = threading.Lock()
-        self.take = self._items.popleft
-        """Return the oldest item, an envelope or a bare message; IndexError when none waits."""
-
-    def __len__(self) -> int:
-        return len(self._items)
-
-    def tell(self, message: Any, /) -> None:
-        """Add a message that nobody waits for; see `Mailbox.tell`."""
-        items = self._items
-        if len(items) >= self.limit:
-            self._make_room()
-        items.append(message)
-        if self._asleep:
-            self._wake()
-
-    def get(self) -> Envelope[Any]:
-        """Return the oldest message in an envelope, as pykka wants it.
-
-        Raises:
-            IndexError: there is none.
-        """
-        item = self._items.popleft()
-        return item if isinstance(item, Envelope) else Envelope(item)
-
-    def again(self) -> None:
-        """Have the loop call the drain once more, after what else it has to do."""
-        self._schedule()
-
-    def rest(self) -> None:
-        """Say that the drain is over; what arrived meanwhile starts it again."""
-        self._asleep = True
-        self.nudge()
-
-    def doze(self) -> None:
-        """Say that the drain is over though messages wait: it starts with one more, or a stop."""
-        self._asleep = True
-        if self.stopping:
-            self.nudge()
-
-    def nudge(self) -> None:
-        """Start the drain if messages wait and nothing has started it."""
-        if self._items and self._asleep and not self.closed:
-            self._wake()
-
-    def close(self) -> None:
-        """Refuse what waits and what will come. Safe to call twice, on any thread."""
-        with self._lock:
-            self.closed = True
-            self._asleep = True
-        self.drain = _nothing  # a mailbox may outlive its actor, in a reference
-        self._refuse_rest()
-
-    def _add(self, item: Any) -> None:
-        self._items.append(item)
-        if self._asleep:
-            self._wake()
-
-    def _pop(self) -> Any:
-        return self._items.popleft()
-
-    def _wake(self) -> None:
-        with self._lock:
-            closed = self.closed
-            if not closed and not self._asleep:
-                return
-            self._asleep = closed
-        if closed:
-            self._refuse_rest()
-            raise self._stopped()
-        self._schedule()
-
-    def _schedule(self) -> None:
-        try:
-            if threading.get_ident() == self._loop_thread:
-                self._loop.call_soon(self.drain)
-            else:
-                self._loop.call_soon_threadsafe(self.drain)
-        except RuntimeError as error:  # the loop has ended, and all its actors with it
-            self.close()
-            raise self._stopped() from error
 
 
 class ThreadMailbox(Mailbox):
@@ -286,8 +184,7 @@ class ThreadMailbox(Mailbox):
             self._make_room()
         self._items.put(message)
         if self.closed:
-            self._refuse_rest()
-            raise self._stopped()
+            self._refuse_rest(message)
 
     def get(self) -> Envelope[Any]:
         """Return the oldest message in an envelope, as pykka wants it, waiting for one."""
@@ -321,12 +218,7 @@ class ThreadMailbox(Mailbox):
     def _add(self, item: Any) -> None:
         self._items.put(item)
         if self.closed:
-            self._refuse_rest()
-            raise self._stopped()
+            self._refuse_rest(item)
 
     def _pop(self) -> Any:
         return self._items.get_nowait()
-
-
-def _nothing() -> None:
-    """Stand in for the drain of an actor that has ended."""

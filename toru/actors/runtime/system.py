@@ -17,6 +17,7 @@ from toru.actors.runtime.child_spec import ChildSpec
 from toru.actors.runtime.children import Children
 from toru.actors.runtime.directory import Address, Directory
 from toru.actors.runtime.loop_actor import LoopActor
+from toru.actors.runtime.loop_mailbox import Haste
 from toru.actors.runtime.thread_actor import ThreadActor
 
 logger = logging.getLogger("toru.actors")
@@ -28,6 +29,7 @@ class ActorSystem:
     Attributes:
         loop: the event loop of the loop actors.
         loop_thread: the identity of its thread.
+        haste: how many asks may yet be answered on the spot in this turn of the loop.
         directory: the names.
         root: the children at the top, started in order and stopped in reverse.
         families: the groups of children that are not empty.
@@ -42,6 +44,7 @@ class ActorSystem:
         """
         self.loop = asyncio.get_running_loop()
         self.loop_thread = threading.get_ident()
+        self.haste = Haste(self.loop)
         self.directory = Directory()
         self.families: set[Children] = set()
         self.root = Children(self, "", on_give_up)
