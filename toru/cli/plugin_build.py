@@ -133,13 +133,13 @@ def _beside(target: Path) -> Iterator[Path]:
 
 
 def _write_archive(folder: Path, target: Path) -> None:
-    files = source_files(folder)
-    entry = next((name for name in ENTRIES if name in files), None)
+    entry = next((name for name in ENTRIES if (folder / name).is_file()), None)
     if entry is None:
         raise BuildError(
             f"{folder} holds neither {', '.join(ENTRIES[:-1])} nor {ENTRIES[-1]}, "
             f"nor an executable named {BUILD_PROGRAM}."
         )
+    files = source_files(folder)
     if any(name.split("/")[0] in (SDK_NAME, f"{SDK_NAME}.py") for name in files):
         raise BuildError(f"{folder} has a {SDK_NAME} of its own; the build brings it along.")
     contents = {name: path.read_bytes() for name, path in files.items()}

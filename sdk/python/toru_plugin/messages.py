@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Union
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 from .errors import HttpError, PluginError
 
@@ -80,7 +80,7 @@ class Request:
         self.query_string = query_string
         self.headers = Headers(headers)
         self.text = text
-        self.user = user if user is not None else self.headers.get("X-Toru-User")
+        self.user = user if user is not None else _named(self.headers)
         self.role = role if role is not None else self.headers.get("X-Toru-Role")
         self.params: dict[str, str] = {}
 
@@ -162,6 +162,11 @@ def error_response(error: HttpError, headers: HeaderSource = None) -> Response:
     return Response(error.status, headers, {"error": error.sentence, "code": error.code})
 
 
+def _named(headers: Headers) -> str | None:
+    user = headers.get("X-Toru-User")
+    return None if user is None else unquote(user)
+
+
 def _text_of(body: Any) -> tuple[str | None, str | None]:
     """Return a body as text and the content type that its Python type implies."""
     if body is None:
@@ -185,3 +190,5 @@ def _check_header(name: str, value: str) -> None:
         raise PluginError(f"{name!r} is no name of a header")
     if any(ord(char) < 32 and char != "\t" for char in value) or "\x7f" in value:
         raise PluginError(f"the header {name} has control characters: {value!r}")
+    if any(ord(char) > 0xFF for char in value):
+        raise PluginError(f"the header {name} has characters beyond Latin-1: {value!r}")

@@ -106,7 +106,10 @@ class SessionV1:
 
     def _resolve(self, request_id: str | None, payload: Message) -> None:
         waiting = self._waiting.get(request_id or "")
-        if waiting is None or waiting.done():
+        if waiting is None and "action" in payload:
+            refusal = {"value": None, "error": "This plugin keeps its keys in the core."}
+            self._connection.send(_frame("kv", request_id, refusal))
+        elif waiting is None or waiting.done():
             write_line("warn", "A kv message that nobody waits for is left aside.", {})
         elif isinstance(payload.get("error"), str) and payload["error"]:
             code = str(payload.get("code") or "DENIED").upper()

@@ -145,8 +145,8 @@ class SessionV2:
 
     async def _tell_health(self, message: Message) -> None:
         trouble = await self._server.check_health()
-        value = {"ok": trouble is None, "text": trouble or ""}
-        self.send({"type": "result", "id": message.get("id"), "value": value})
+        answer = {"type": "health", "id": _id(message) or 0, "ok": trouble is None}
+        self.send(answer if trouble is None else {**answer, "text": trouble})
 
     def _goaway(self, message: Message) -> None:
         del message
@@ -197,7 +197,12 @@ class SessionV2:
         else:
             task = self._server.spawn(self._answer(stream_id, message))
             self._requests[stream_id] = task
-            task.add_done_callback(lambda _: self._requests.pop(stream_id, None))
+            task.add_done_callback(lambda task: self._answered(stream_id, task))
+
+    def _answered(self, stream_id: int, task: asyncio.Task[Any]) -> None:
+        self._requests.pop(stream_id, None)
+        if task.cancelled():  # here, because a task may be cancelled before it has begun
+            self._send_error(stream_id, "CANCELLED", "The request was cancelled.")
 
     async def _answer(self, stream_id: int, message: Message) -> None:
         request = _request(message)
@@ -209,9 +214,6 @@ class SessionV2:
             response = await asyncio.wait_for(self._server.plugin.handle(request), deadline_s)
         except asyncio.TimeoutError:
             self._send_error(stream_id, "DEADLINE", f"No answer within {deadline_s:g} s.")
-        except asyncio.CancelledError:
-            self._send_error(stream_id, "CANCELLED", "The request was cancelled.")
-            raise
         else:
             self._send_response(stream_id, response)
             await self._connection.drain()

@@ -1,0 +1,269 @@
+"""A tiny core, written from the protocol's pages alone: frames by hand, nothing of the hub's code.
+
+Runs on: the test's thread; the plugin is a real process.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+SDK = Path(__file__).parents[2] / "sdk/python"
+TIMEOUT_S = 20.0
+
+
+def frame(message: dict[str, Any]) -> bytes:
+    """Return the frame of a JSON message."""
+    payload = json.dumps(message).encode()
+    return struct.pack(">I", len(payload)) + payload
+
+
+class Wire:
+    """One connection to a plugin."""
+
+    def __init__(self, path: Path) -> None:
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(TIMEOUT_S)
+        self.socket.connect(str(path))
+
+    def __enter__(self) -> Wire:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.socket.close()
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Send a message."""
+        self.socket.sendall(frame(message))
+
+    def receive(self) -> dict[str, Any]:
+        """Return the next message; EOFError when the plugin has closed the connection."""
+        (length,) = struct.unpack(">I", self._exactly(4))
+        message: dict[str, Any] = json.loads(self._exactly(length))
+        return message
+
+    def _exactly(self, count: int) -> bytes:
+        data = b""
+        while len(data) < count:
+            piece = self.socket.recv(count - len(data))
+            if not piece:
+                raise EOFError
+            data += piece
+        return data
+
+    def is_closed(self) -> bool:
+        """Wait for the plugin to close the connection."""
+        try:
+            return self.socket.recv(1) == b""
+        except ConnectionResetError:
+            return True
+
+
+class Running:
+    """A plugin's process and the socket that it listens on."""
+
+    def __init__(self, process: subprocess.Popen[bytes], path: Path) -> None:
+        self.process = process
+        self.path = path
+
+    def wire(self) -> Wire:
+        """Open a connection."""
+        return Wire(self.path)
+
+    def ended(self) -> tuple[int, str]:
+        """Wait for the end; return the exit code and what was written to stderr."""
+        _, stderr = self.process.communicate(timeout=TIMEOUT_S)
+        return self.process.returncode, stderr.decode()
+
+    def end(self) -> tuple[int, str]:
+        """Terminate and wait."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.ended()
+
+    # Protocol 1
+
+    def http_v1(
+        self,
+        method: str,
+        target: str,
+        *,
+        body: str | None = None,
+        headers: dict[str, str] | None = None,
+        kv: dict[str, str] | None = None,
+    ) -> dict[str, Any]:
+        """Send one request on a connection of its own; keys are served from ``kv`` meanwhile."""
+        with self.wire() as wire:
+            wire.send(request_v1("r1", method, target, body, headers or {}))
+            while True:
+                message = wire.receive()
+                if message["type"] == "http":
+                    assert message["request_id"] == "r1"
+                    payload: dict[str, Any] = message["payload"]
+                    return payload
+                serve_kv_v1(wire, message, {} if kv is None else kv)
+
+    def init_v1(self) -> None:
+        """Tell it to start."""
+        payload = {"type": "lifecycle", "action": "init", "instance_id": "i-1"}
+        with self.wire() as wire:
+            wire.send(
+                v1("lifecycle", {**payload, "plugin_socket": str(self.path), "log_path": "l"})
+            )
+
+    def shut_down_v1(self) -> None:
+        """Tell it to stop."""
+        with self.wire() as wire:
+            wire.send(v1("lifecycle", {"type": "lifecycle", "action": "shutdown"}))
+
+
+def v1(kind: str, payload: dict[str, Any], request_id: str | None = None) -> dict[str, Any]:
+    """Return a message of version 1."""
+    message: dict[str, Any] = {"type": kind, "timestamp": "2026-11-22T14:01:30.123Z"}
+    if request_id:
+        message["request_id"] = request_id
+    return {**message, "payload": payload}
+
+
+def request_v1(
+    request_id: str, method: str, target: str, body: str | None, headers: dict[str, str]
+) -> dict[str, Any]:
+    """Return a request of version 1."""
+    inner = {"method": method, "path": target, "headers": headers, "body": body}
+    return v1("http", {"type": "http", "request_id": request_id, "payload": inner}, request_id)
+
+
+def serve_kv_v1(wire: Wire, message: dict[str, Any], kv: dict[str, str]) -> None:
+    """Answer a plugin's ``kv`` as the contract has it."""
+    assert message["type"] == "kv"
+    payload = message["payload"]
+    action, key = payload["action"].lower(), payload["key"]
+    assert payload["payload"]["key"] == key
+    if action == "set":
+        kv[key] = payload["value"]
+    elif action == "delete":
+        kv.pop(key, None)
+    wire.send(v1("kv", {"value": kv.get(key)}, message["request_id"]))
+
+
+class CoreV2:
+    """The core's end of a version 2 connection; answers the plugin's calls from ``kv``."""
+
+    def __init__(self, running: Running, *, instance: str = "spawn-1", **init: Any) -> None:
+        self.wire = running.wire()
+        self.kv: dict[str, str] = {}
+        self.calls: list[dict[str, Any]] = []
+        self.other: list[dict[str, Any]] = []
+        self._next_id = 1
+        limits = {"streams": 64, "calls": 32}
+        hello = {"protocols": [2], "instance": instance, "features": ["health"], "limits": limits}
+        self.wire.send({"type": "hello", **hello})
+        self.hello_ok = self.until("hello_ok")
+        fields = {"instance_id": "hub-1", "config": {}, "data_dir": "/d", "log_path": "/l"}
+        self.wire.send({"type": "init", **fields, "deadline_ms": 30000, **init})
+
+    def __enter__(self) -> CoreV2:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.wire.socket.close()
+
+    def ready(self) -> CoreV2:
+        """Wait until the plugin is ready."""
+        self.until("ready")
+        return self
+
+    def next_id(self) -> int:
+        """Return a new odd id."""
+        self._next_id += 2
+        return self._next_id - 2
+
+    def until(self, *kinds: str, **fields: Any) -> dict[str, Any]:
+        """Return the next message of these types and fields; calls are answered meanwhile."""
+        while True:
+            message = self.wire.receive()
+            if message["type"] == "call":
+                self._serve(message)
+            elif message["type"] in kinds and fields.items() <= message.items():
+                return message
+            else:
+                self.other.append(message)
+
+    def start(self, method: str, path: str, query: str = "", **more: Any) -> int:
+        """Send a request and return its id."""
+        stream = self.next_id()
+        fields = {"id": stream, "method": method, "path": path, "query": query, "headers": []}
+        fields |= {"user": "anna", "role": "client", "deadline_ms": 30000, "body": "none"}
+        self.wire.send({"type": "http", **fields, **more})
+        return stream
+
+    def http(self, method: str, path: str, query: str = "", **more: Any) -> dict[str, Any]:
+        """Send a request and return its head, or its error."""
+        return self.until("http_head", "error", id=self.start(method, path, query, **more))
+
+    def _serve(self, message: dict[str, Any]) -> None:
+        assert message["id"] % 2 == 0
+        self.calls.append(message)
+        method, params = message["method"], message["params"]
+        if method == "kv.set":
+            self.kv[params["key"]] = params["value"]
+            value: Any = 7
+        elif method == "kv.get":
+            found = self.kv.get(params["key"])
+            value = found and {"key": params["key"], "value": found, "version": 7}
+        elif method == "kv.delete":
+            value = self.kv.pop(params["key"], None) is not None
+        elif method in ("log", "event.emit"):
+            value = None
+        else:
+            error = {"code": "DENIED", "message": f"not {method}", "retryable": False}
+            self.wire.send({"type": "error", "id": message["id"], **error})
+            return
+        self.wire.send({"type": "result", "id": message["id"], "value": value})
+
+
+@contextmanager
+def running(command: list[str], socket_path: Path, **environ: str) -> Iterator[Running]:
+    """Run a plugin and yield when it listens."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    env = {**kept, "TORU_PLUGIN_SOCKET": str(socket_path), "PYTHONWARNINGS": "error", **environ}
+    process = subprocess.Popen(
+        command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    try:
+        wait_for_socket(process, socket_path)
+        yield Running(process, socket_path)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def wait_for_socket(process: subprocess.Popen[bytes], path: Path) -> None:
+    """Return when somebody listens at ``path``."""
+    deadline = time.monotonic() + TIMEOUT_S
+    while True:
+        with socket.socket(socket.AF_UNIX) as probe:
+            try:
+                probe.connect(str(path))
+            except OSError:
+                assert process.poll() is None, process.communicate()[1].decode()
+                assert time.monotonic() < deadline, "nobody listens"
+                time.sleep(0.01)
+            else:
+                return
+
+
+def python_plugin(folder: Path, source: str) -> list[str]:
+    """Write a plugin's source and return the command that runs it with the library."""
+    (folder / "plugin.py").write_text(source)
+    starter = f"import sys; sys.path[:0] = [{str(SDK)!r}, {str(folder)!r}]; import plugin; "
+    return [sys.executable, "-B", "-c", starter + "plugin.plugin.run()"]

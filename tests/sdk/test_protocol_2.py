@@ -1,0 +1,243 @@
+"""The Python library over protocol version 2: one connection, many requests and calls at once."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.sdk.core import CoreV2, Running, python_plugin, running
+
+SAMPLE = (Path(__file__).parent / "sample.py").read_text()
+
+
+@pytest.fixture
+def plugin(tmp_path: Path) -> Iterator[Running]:
+    command = python_plugin(tmp_path, SAMPLE)
+    with running(command, tmp_path / "s", TORU_INSTANCE="spawn-1") as found:
+        yield found
+
+
+@pytest.fixture
+def core(plugin: Running) -> Iterator[CoreV2]:
+    with CoreV2(plugin, config={"colour": "blue"}) as connected:
+        yield connected.ready()
+
+
+def test_the_greeting_says_who_answers_and_takes_the_smaller_limits(plugin: Running) -> None:
+    with CoreV2(plugin, instance="another") as core:
+        answer = core.hello_ok
+    assert answer["protocol"] == 2
+    assert answer["instance"] == "spawn-1", "its own, so that a core notices a stale process"
+    assert answer["features"] == ["health"]
+    assert answer["limits"]["streams"] == 64
+    assert answer["sdk"].startswith("toru-plugin-python/")
+
+
+def test_requests_reach_their_handlers_with_all_that_belongs_to_them(core: CoreV2) -> None:
+    answer = core.http("GET", "/echo/a%20b/c/d", "a=1&a=2", headers=[["X-One", "1"]])
+    assert (answer["status"], answer["body"]) == (200, "inline")
+    assert answer["headers"] == [["Content-Type", "application/json"]]
+    told = json.loads(answer["text"])
+    assert (told["first"], told["rest"], told["many"]) == ("a b", "c/d", ["1", "2"])
+    assert (told["user"], told["role"], told["header"]) == ("anna", "client", "1")
+    posted = core.http("POST", "/json", body="inline", text='{"ü":[1]}')
+    assert posted["text"] == '{"ü":[1]}'
+    about = json.loads(core.http("GET", "/about")["text"])
+    assert about == {
+        "protocol": 2,
+        "config": {"colour": "blue"},
+        "instance_id": "hub-1",
+        "data_dir": "/d",
+    }
+
+
+def test_answers_carry_repeated_headers_and_may_have_no_body(core: CoreV2) -> None:
+    made = core.http("GET", "/made")
+    assert made["status"] == 418
+    assert made["headers"] == [["X-A", "1"], ["X-A", "2"], ["Content-Type", "text/tea"]]
+    nothing = core.http("GET", "/nothing")
+    assert (nothing["status"], nothing["body"], "text" in nothing) == (204, "none", False)
+    assert core.http("HEAD", "/text")["body"] == "none"
+
+
+def test_wrong_requests_and_failing_handlers_have_the_right_status(core: CoreV2) -> None:
+    assert core.http("GET", "/none")["status"] == 404
+    assert core.http("PUT", "/text")["status"] == 405
+    assert core.http("POST", "/json", body="inline", text="{")["status"] == 400
+    for path in ("/crash", "/bytes", "/header", "/big/1100000"):
+        answer = core.http("GET", path)
+        assert (answer["status"], "secret" in answer["text"]) == (500, False)
+    assert core.http("GET", "/big/1000000")["status"] == 200
+    logs = [call["params"] for call in core.calls if call["method"] == "log"]
+    assert [log["level"] for log in logs] == ["error"] * 4
+    assert "secret detail" in logs[0]["fields"]["error"]
+
+
+def test_a_slow_answer_holds_up_no_other_and_may_come_later(core: CoreV2) -> None:
+    slow = core.start("GET", "/slow/0.5")
+    assert core.http("GET", "/text")["text"] == "grüße"
+    assert core.until("http_head", id=slow)["status"] == 200
+
+
+def test_sixty_four_requests_run_at_once_and_the_next_is_told_busy(core: CoreV2) -> None:
+    streams = {core.start("GET", "/slow/1") for _ in range(64)}
+    refused = core.http("GET", "/text")
+    assert (refused["type"], refused["code"], refused["retryable"]) == ("error", "BUSY", True)
+    while streams:
+        head = core.until("http_head")
+        assert head["status"] == 200
+        streams.remove(head["id"])
+    assert core.http("GET", "/text")["status"] == 200
+
+
+def test_keys_are_asked_for_by_calls_from_async_and_plain_handlers(core: CoreV2) -> None:
+    assert json.loads(core.http("GET", "/kv/async")["text"]) == ["1", None, None]
+    assert json.loads(core.http("GET", "/kv/sync")["text"]) == ["2", None]
+    assert core.kv == {"a": "2"}
+    version = json.loads(core.http("GET", "/kv/version")["text"])
+    assert version == {"set": 7, "entry": ["v", "x", 7, None]}
+    assert len({call["id"] for call in core.calls}) == len(core.calls)
+
+
+def test_the_core_s_refusal_of_a_call_is_raised_with_its_code(core: CoreV2) -> None:
+    told = json.loads(core.http("GET", "/call")["text"])
+    assert told == {"code": "DENIED", "sentence": "not task.run"}
+
+
+def test_log_lines_and_events_are_calls_and_prints_never_reach_the_protocol(
+    core: CoreV2,
+) -> None:
+    assert core.http("GET", "/report")["status"] == 200
+    methods = {call["method"]: call["params"] for call in core.calls}
+    assert methods["log"] == {"level": "info", "message": "seen", "fields": {"size": 3}}
+    assert methods["event.emit"] == {"name": "seen", "data": {"size": 3}}
+
+
+def test_ping_is_answered_while_handlers_are_busy(core: CoreV2) -> None:
+    for _ in range(10):
+        core.start("GET", "/stuck")
+    core.wire.send({"type": "ping", "n": 41})
+    assert core.until("pong")["n"] == 41
+
+
+def test_health_is_told_when_asked(core: CoreV2) -> None:
+    core.wire.send({"type": "health", "id": 1001})
+    assert core.until("health") == {"type": "health", "id": 1001, "ok": True}
+    core.http("POST", "/health", body="inline", text="the disk is slow")
+    core.wire.send({"type": "health", "id": 1003})
+    answer = core.until("health")
+    assert (answer["id"], answer["ok"], answer["text"]) == (1003, False, "the disk is slow")
+
+
+def test_cancel_ends_a_request_and_a_deadline_does_too(core: CoreV2) -> None:
+    slow = core.start("GET", "/slow/60")
+    core.wire.send({"type": "cancel", "id": slow, "reason": "gone"})
+    assert core.until("error", id=slow)["code"] == "CANCELLED"
+    late = core.http("GET", "/slow/60", deadline_ms=100)
+    assert late["code"] == "DEADLINE"
+    assert core.http("GET", "/text")["status"] == 200
+
+
+def test_streams_are_refused_and_unknown_messages_too_without_harm(core: CoreV2) -> None:
+    stream = core.start("POST", "/json", body="stream")
+    assert core.until("error", id=stream)["code"] == "UNKNOWN_TYPE"
+    core.wire.socket.sendall(struct.pack(">IBBHI", 11, 1, 1, 0, stream) + b"abc")
+    core.wire.send({"type": "ws_open", "id": 901, "path": "/", "headers": []})
+    assert core.until("error", id=901)["code"] == "UNKNOWN_TYPE"
+    core.wire.send({"type": "dance"})
+    assert core.until("error", id=0)["code"] == "UNKNOWN_TYPE"
+    core.wire.send({"type": "window", "id": 0, "add": 10})
+    core.wire.send({"type": "result", "id": 888, "value": 1})
+    assert core.http("GET", "/text")["status"] == 200
+
+
+@pytest.mark.parametrize(
+    ("sent", "code"),
+    [
+        (struct.pack(">I", 0), "BAD_FRAME"),
+        (struct.pack(">I", 2 * 1024 * 1024) + b"{", "TOO_LARGE"),
+        (struct.pack(">IBBHI", 70_000, 1, 0, 0, 1), "TOO_LARGE"),
+        (struct.pack(">IBBHI", 8, 1, 0, 7, 1), "BAD_FRAME"),
+        (struct.pack(">I", 2) + b"\x02a", "BAD_FRAME"),
+        (struct.pack(">I", 22) + b'{"type":"http","id":2}', "BAD_FRAME"),
+    ],
+)
+def test_a_broken_frame_ends_the_connection_after_an_error(
+    plugin: Running, core: CoreV2, sent: bytes, code: str
+) -> None:
+    core.wire.socket.sendall(sent)
+    assert core.until("error")["code"] == code
+    assert core.wire.is_closed()
+    with CoreV2(plugin) as again:
+        assert again.ready().http("GET", "/text")["status"] == 200
+
+
+def test_a_slow_start_says_what_it_does_and_takes_no_request_before(tmp_path: Path) -> None:
+    command = python_plugin(tmp_path, SAMPLE)
+    with running(command, tmp_path / "s", SAMPLE_START="slow") as plugin, CoreV2(plugin) as core:
+        early = core.http("GET", "/text")
+        assert (early["code"], early["retryable"]) == ("NOT_READY", True)
+        core.ready()
+        status = next(message for message in core.other if message["type"] == "status")
+        assert (status["text"], status["extend_ms"]) == ("Reading the index", 60000)
+        assert core.http("GET", "/text")["status"] == 200
+
+
+def test_a_start_that_needs_configuration_exits_with_78(tmp_path: Path) -> None:
+    command = python_plugin(tmp_path, SAMPLE)
+    with (
+        running(command, tmp_path / "s", SAMPLE_START="configuration") as plugin,
+        CoreV2(plugin) as core,
+    ):
+        assert core.until("error")["code"] == "INTERNAL"
+        assert plugin.ended()[0] == 78
+
+
+def test_goaway_drains_and_shutdown_ends_it_in_order(plugin: Running, core: CoreV2) -> None:
+    slow = core.start("GET", "/slow/0.4")
+    core.wire.send({"type": "goaway", "last_id": slow})
+    assert core.until("http_head", id=slow)["status"] == 200
+    core.wire.send({"type": "shutdown"})
+    with pytest.raises(EOFError):
+        core.until("never")
+    assert core.calls[-1]["params"]["message"] == "stopped in order"
+    assert plugin.ended()[0] == 0
+    assert not plugin.path.exists()
+
+
+def test_both_versions_are_served_on_one_socket(plugin: Running, core: CoreV2) -> None:
+    assert plugin.http_v1("GET", "/text")["body"] == "grüße"
+    assert core.http("GET", "/text")["text"] == "grüße"
+
+
+def test_a_core_that_comes_back_is_the_only_one(plugin: Running, core: CoreV2) -> None:
+    with CoreV2(plugin) as second:
+        second.ready()
+        assert core.wire.is_closed()
+        assert second.http("GET", "/text")["status"] == 200
+    plugin.process.terminate()
+    assert plugin.ended()[0] == 0
+
+
+def test_more_log_lines_than_the_core_takes_are_written_to_stderr(
+    tmp_path: Path,
+) -> None:
+    source = SAMPLE + (
+        '\n@plugin.get("/flood")\ndef flood(_):\n'
+        "    for n in range(500):\n        plugin.log.info('line', n=n)\n"
+    )
+    with running(python_plugin(tmp_path, source), tmp_path / "s") as plugin:
+        with CoreV2(plugin) as core:
+            core.ready().http("GET", "/flood")
+            core.wire.send({"type": "shutdown"})
+            with pytest.raises(EOFError):
+                core.until("never")
+        lines = [json.loads(line) for line in plugin.ended()[1].splitlines()]
+    sent = [call["params"]["fields"].get("n") for call in core.calls]
+    written = [line["n"] for line in lines if "n" in line]
+    assert written
+    assert sorted([n for n in sent if n is not None] + written) == list(range(500))
