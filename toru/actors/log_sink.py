@@ -31,7 +31,7 @@ from toru.actors.runtime import (
 )
 from toru.domain.log_lines import LineSplitter, encode_line, line_from_plugin
 from toru.errors import BadRequest, StorageUnavailable
-from toru.json_lines import JsonLinesFile, files_of
+from toru.json_lines import ROTATE_BYTES, JsonLinesFile, files_of
 from toru.storage.log_files import page, plugin_log, supervisor_log
 
 logger = logging.getLogger("toru.logs")
@@ -62,7 +62,13 @@ class LogSink(ThreadActor):
     batch_limit: ClassVar[int] = 64
 
     def __init__(
-        self, context: ActorContext, path: Path, plugin: str, hub: Address | None = None
+        self,
+        context: ActorContext,
+        path: Path,
+        plugin: str,
+        hub: Address | None = None,
+        *,
+        rotate_bytes: int = ROTATE_BYTES,
     ) -> None:
         """Create a sink.
 
@@ -71,6 +77,7 @@ class LogSink(ThreadActor):
             path: the file; older ones stand beside it.
             plugin: whose lines `LogOutput` has, and those that the sink adds itself.
             hub: who is told the newest lines for those who watch; None for nobody.
+            rotate_bytes: the size that the file has at most.
         """
         self._drops = threading.Lock()
         self._dropped_lines = 0
@@ -78,7 +85,7 @@ class LogSink(ThreadActor):
         super().__init__(context)
         self._path = path
         self._plugin = plugin
-        self._file = JsonLinesFile(path, self._loss_line)
+        self._file = JsonLinesFile(path, self._loss_line, rotate_bytes=rotate_bytes)
         self._failing = False
         self._splitters: dict[tuple[str, int | None], LineSplitter] = {}
         self._tail = None if hub is None else LogTail(hub, plugin)
