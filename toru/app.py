@@ -162,7 +162,7 @@ class Clients:
 
     def __init__(self, system: ActorSystem) -> None:
         self._system = system
-        self._children = Children(system, "hub")
+        self._children = Children(system, "hub", outlive_parent=True)
         self._numbers = itertools.count(1)
         self.members: Members = {}
 

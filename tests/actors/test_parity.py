@@ -246,7 +246,9 @@ def test_an_exception_in_on_start_ends_the_actor(stage, heard, expect_log):
     with pytest.raises(pykka.ActorDeadError):
         waiting.get(timeout=PATIENCE_S)
     assert ref.stop() is False
-    assert heard == []
+    stage.close()
+    # The one difference here: what a start has opened before it failed can be closed again.
+    assert heard == ([] if stage.name == "pykka" else [("on_failure", "ValueError", "no start")])
 
 
 def test_an_exception_in_on_stop_is_logged_and_the_actor_is_stopped(stage, heard, expect_log):

@@ -110,15 +110,23 @@ async def test_no_timer_outlives_its_actor(system, ticker_class, ticks):
     assert ticks == told
 
 
-async def test_a_full_mailbox_loses_the_tick_and_counts_it(system, ticker_class, ticks):
+async def test_a_repeating_timer_goes_on_though_a_full_mailbox_refused_ticks(system, ticker_class, ticks):
     ticker = await spawn(system, ticker_class, ticks)
-    await ticker.ask(Do(lambda actor: actor.timers.every("e", 0.001, Tick(1))))
-    hold = Do(lambda actor: time.sleep(0.03))
-    for _ in range(5):
-        await ticker.ask(hold)
+    (actor,) = await ticker.ask(Do(lambda actor: [actor]))
+
+    def arm_and_hold(actor: Any) -> None:
+        actor.timers.every("e", 0.001, Tick(1))
+        time.sleep(0.05)
+
+    await ticker.ask(Do(arm_and_hold))
+    for _ in range(3):
+        actor.timers.after("hold", 0.0, Do(lambda actor: time.sleep(0.05)))
+        await asyncio.sleep(0.06)
     told = len(ticks)
     await until(lambda: len(ticks) > told + 3)
-    await ticker.ask(Do(lambda actor: actor.timers.cancel("e")))
+    actor.timers.cancel("e")
+    (figures,) = system.directory.statistics()
+    assert figures.refused > 0 or figures.flavour == "loop"  # whose timers wait with its loop
 
 
 async def test_a_timer_cannot_repeat_without_a_pause(system, ticker_class, ticks):

@@ -156,6 +156,7 @@ class Cell:
             return
         self._log_end(error, "failed to start")
         self.leave()
+        self._run_on_failure(error)
         self._tell_not_started(error)
         self.actor.context.report_down(error)
 

@@ -53,9 +53,10 @@ class Children:
     """The children of one actor, supervised one for one.
 
     ``on_end(name, error)`` hears of each child that is not replaced: after its regular end
-    (error None), or after a crash when it is temporary or its budget is spent. Children never
-    outlive their parent: those that it leaves behind when it ends or crashes are stopped before
-    it is replaced.
+    (error None), or after a crash when it is temporary or its budget is spent. Children end with
+    their parent: those that it leaves behind when it ends or crashes are stopped before it is
+    replaced. With ``outlive_parent`` they stay: then someone else than the parent holds them, and
+    stops them.
     """
 
     def __init__(
@@ -63,8 +64,11 @@ class Children:
         system: ActorSystem,
         parent: str,
         on_end: Callable[[str, BaseException | None], None] | None = None,
+        *,
+        outlive_parent: bool = False,
     ) -> None:
         self.parent = parent
+        self.outlive_parent = outlive_parent
         self._system = system
         self._on_end = on_end
         self._children: dict[str, _Child] = {}
@@ -144,9 +148,9 @@ class Children:
             await self.stop(next(reversed(self._children)))
 
     async def bury(self) -> None:
-        """Stop the children of a parent that has ended; it hears of them no more."""
+        """Stop the children of a parent that has ended, all at once; it hears of them no more."""
         self._orphaned = True
-        await self.stop_all()
+        await asyncio.gather(*(self.stop(name) for name in reversed(self._children)))
 
     def abandon_all(self) -> None:
         """Give the children up at once, without waiting for the end of any."""

@@ -86,8 +86,12 @@ class ActorSystem:
             raise
 
     def families_of(self, parent: str) -> list[Children]:
-        """Return the groups of children that the actor of that name has."""
-        return [family for family in self.families if family.parent == parent]
+        """Return the groups of children that end with the actor of that name."""
+        return [
+            family
+            for family in self.families
+            if family.parent == parent and not family.outlive_parent
+        ]
 
     def keep(self, task: asyncio.Task[Any]) -> None:
         """Hold a task until it is done, so that it is not collected on the way."""
