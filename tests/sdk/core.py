@@ -49,7 +49,13 @@ class Wire:
     def receive(self) -> dict[str, Any]:
         """Return the next message; EOFError when the plugin has closed the connection."""
         (length,) = struct.unpack(">I", self._exactly(4))
-        message: dict[str, Any] = json.loads(self._exactly(length))
+        payload = self._exactly(length)
+        if payload[0] == 1:
+            _, flags, reserved, stream = struct.unpack(">BBHI", payload[:8])
+            assert reserved == 0
+            assert len(payload) <= 64 * 1024 + 8
+            return {"type": "data", "id": stream, "flags": flags, "bytes": payload[8:]}
+        message: dict[str, Any] = json.loads(payload)
         return message
 
     def _exactly(self, count: int) -> bytes:
@@ -158,14 +164,24 @@ def serve_kv_v1(wire: Wire, message: dict[str, Any], kv: dict[str, str]) -> None
 class CoreV2:
     """The core's end of a version 2 connection; answers the plugin's calls from ``kv``."""
 
-    def __init__(self, running: Running, *, instance: str = "spawn-1", **init: Any) -> None:
+    def __init__(
+        self,
+        running: Running,
+        *,
+        instance: str = "spawn-1",
+        limits: dict[str, int] | None = None,
+        **init: Any,
+    ) -> None:
         self.wire = running.wire()
         self.kv: dict[str, str] = {}
         self.calls: list[dict[str, Any]] = []
+        self.bodies: dict[int, bytes] = {}
+        self.held = 0
+        self.give_credit = True
         self.other: list[dict[str, Any]] = []
         self._next_id = 1
-        limits = {"streams": 64, "calls": 32}
-        hello = {"protocols": [2], "instance": instance, "features": ["health"], "limits": limits}
+        hello = {"protocols": [2], "instance": instance, "features": ["health"]}
+        hello["limits"] = {"streams": 64, "calls": 32, **(limits or {})}
         self.wire.send({"type": "hello", **hello})
         self.hello_ok = self.until("hello_ok")
         fields = {"instance_id": "hub-1", "config": {}, "data_dir": "/d", "log_path": "/l"}
@@ -193,6 +209,11 @@ class CoreV2:
             message = self.wire.receive()
             if message["type"] == "call":
                 self._serve(message)
+            elif message["type"] == "data":
+                self.bodies[message["id"]] = self.bodies.get(message["id"], b"") + message["bytes"]
+                self._give_credit(message)
+                if message["flags"] & 1 and "body" in kinds and fields["id"] == message["id"]:
+                    return message
             elif message["type"] in kinds and fields.items() <= message.items():
                 return message
             else:
@@ -209,6 +230,13 @@ class CoreV2:
     def http(self, method: str, path: str, query: str = "", **more: Any) -> dict[str, Any]:
         """Send a request and return its head, or its error."""
         return self.until("http_head", "error", id=self.start(method, path, query, **more))
+
+    def _give_credit(self, message: dict[str, Any]) -> None:
+        self.held += len(message["bytes"])
+        if self.give_credit:
+            for stream in (0, message["id"]):
+                self.wire.send({"type": "window", "id": stream, "add": len(message["bytes"])})
+            self.held = 0
 
     def _serve(self, message: dict[str, Any]) -> None:
         assert message["id"] % 2 == 0

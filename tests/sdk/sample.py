@@ -52,6 +52,11 @@ def big(_, size):
     return "x" * int(size)
 
 
+@plugin.get("/control/{size}")
+def control(_, size):
+    return "\x01" * int(size)
+
+
 @plugin.get("/bytes")
 def raw(_):
     return b"\xff"

@@ -68,13 +68,46 @@ def test_wrong_requests_and_failing_handlers_have_the_right_status(core: CoreV2)
     assert core.http("GET", "/none")["status"] == 404
     assert core.http("PUT", "/text")["status"] == 405
     assert core.http("POST", "/json", body="inline", text="{")["status"] == 400
-    for path in ("/crash", "/bytes", "/header", "/big/1100000"):
+    for path in ("/crash", "/header"):
         answer = core.http("GET", path)
         assert (answer["status"], "secret" in answer["text"]) == (500, False)
-    assert core.http("GET", "/big/1000000")["status"] == 200
+    assert core.http("GET", "/text")["status"] == 200
     logs = [call["params"] for call in core.calls if call["method"] == "log"]
-    assert [log["level"] for log in logs] == ["error"] * 4
+    assert [log["level"] for log in logs] == ["error"] * 2
     assert "secret detail" in logs[0]["fields"]["error"]
+
+
+def test_bodies_that_are_long_or_no_text_come_in_pieces(core: CoreV2) -> None:
+    raw = core.http("GET", "/bytes")
+    assert (raw["status"], raw["body"], "text" in raw) == (200, "stream", False)
+    core.until("body", id=raw["id"])
+    assert core.bodies[raw["id"]] == b"\xff"
+    big = core.http("GET", "/big/6000000")
+    core.until("body", id=big["id"])
+    assert core.bodies[big["id"]] == b"x" * 6_000_000
+
+
+def test_a_text_that_json_makes_too_long_comes_in_pieces(plugin: Running) -> None:
+    with CoreV2(plugin, limits={"json_bytes": 100_000, "data_bytes": 1000}) as core:
+        answer = core.ready().http("GET", "/control/20000")
+        assert answer["body"] == "stream"
+        core.until("body", id=answer["id"])
+        assert core.bodies[answer["id"]] == b"\x01" * 20_000
+        assert core.http("GET", "/control/10000")["text"] == "\x01" * 10_000
+
+
+def test_no_more_is_sent_than_the_core_gives_credit_for(core: CoreV2) -> None:
+    core.give_credit = False
+    big = core.http("GET", "/big/1000000")
+    while core.held < 256 * 1024:
+        core.wire.send({"type": "ping", "n": 1})
+        core.until("pong", n=1)
+    core.wire.send({"type": "ping", "n": 2})
+    core.until("pong", n=2)
+    assert len(core.bodies[big["id"]]) == 256 * 1024
+    assert core.http("GET", "/text")["text"] == "grüße", "others go on meanwhile"
+    core.wire.send({"type": "cancel", "id": big["id"], "reason": "gone"})
+    assert core.until("error", id=big["id"])["code"] == "CANCELLED"
 
 
 def test_a_slow_answer_holds_up_no_other_and_may_come_later(core: CoreV2) -> None:

@@ -21,7 +21,8 @@ MAX_OPEN_LOGS = 8
 LOGS_PER_S = 50
 LOG_BURST = 100
 
-MAX_ID = 0xFFFFFFFF
+LAST_ID = 0xFFFFFFFE
+"""After it the ids begin anew; at 200 calls a second that is after four months."""
 
 Send = Callable[[dict[str, Any]], None]
 Spawn = Callable[[Coroutine[Any, Any, None]], Any]
@@ -72,10 +73,7 @@ class Calls:
     async def _ask(self, method: str, params: dict[str, Any]) -> Any:
         if self._gone is not None:
             raise CallError("CANCELLED", self._gone)
-        if self._last_id + 2 > MAX_ID:
-            raise CallError("INTERNAL", "the connection has no ids left; restart the plugin")
-        self._last_id += 2
-        call_id = self._last_id
+        call_id = self._last_id = self._last_id + 2 if self._last_id < LAST_ID else 2
         waiting = asyncio.get_running_loop().create_future()
         message = {"type": "call", "id": call_id, "method": method, "params": params}
         try:

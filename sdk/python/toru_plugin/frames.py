@@ -18,6 +18,7 @@ from .errors import FrameError
 MAX_JSON_BYTES_V1 = 16 * 1024 * 1024
 MAX_JSON_BYTES_V2 = 1024 * 1024
 MAX_DATA_BYTES = 64 * 1024
+FLAG_END = 1
 
 _LENGTH = struct.Struct("!I")
 _DATA_HEAD = struct.Struct("!BBHI")
@@ -52,6 +53,12 @@ def encode(message: Message, max_bytes: int) -> bytes:
     if len(payload) > max_bytes:
         raise ValueError(f"a message of {len(payload)} bytes is over the limit of {max_bytes}")
     return _LENGTH.pack(len(payload)) + payload
+
+
+def encode_data(stream_id: int, data: bytes, *, end: bool) -> bytes:
+    """Return the frame of raw bytes."""
+    head = _DATA_HEAD.pack(_DATA_START, FLAG_END if end else 0, 0, stream_id)
+    return _LENGTH.pack(len(head) + len(data)) + head + data
 
 
 class FrameDecoder:

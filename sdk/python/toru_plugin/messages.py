@@ -109,10 +109,15 @@ class Request:
 class Response:
     """An answer with a status and headers of its own.
 
+    Attributes:
+        text: the body as text; None when there is none, or it is no text.
+        data: the body when it is no text.
+
     Args:
         status: the HTTP status, 100 to 599.
         headers: a mapping, or pairs of name and value where a name repeats.
-        body: text; bytes that are UTF-8; or what becomes JSON (dict, list, number, bool).
+        body: text, bytes, or what becomes JSON (dict, list, number, bool). Bytes that are not
+            UTF-8 need protocol 2.
         content_type: instead of the one that the body's type implies.
 
     Raises:
@@ -133,15 +138,22 @@ class Response:
         self.headers = Headers(headers)
         for name, value in self.headers.pairs:
             _check_header(name, value)
-        self.text, implied = _text_of(body)
+        self.text, self.data, implied = _body_of(body)
         chosen = content_type or implied
         if chosen and "content-type" not in self.headers:
             _check_header("Content-Type", chosen)
             self.headers.pairs.append(("Content-Type", chosen))
 
     def __repr__(self) -> str:
-        size = 0 if self.text is None else len(self.text)
-        return f"Response({self.status}, {self.headers.pairs!r}, {size} characters)"
+        return f"Response({self.status}, {self.headers.pairs!r}, {len(self.content())} bytes)"
+
+    def content(self) -> bytes:
+        """Return the body; empty when there is none."""
+        return self.data if self.data is not None else (self.text or "").encode()
+
+    def drop_body(self) -> None:
+        """Have no body."""
+        self.text = self.data = None
 
 
 def response_of(result: Any) -> Response:
@@ -167,22 +179,28 @@ def _named(headers: Headers) -> str | None:
     return None if user is None else unquote(user)
 
 
-def _text_of(body: Any) -> tuple[str | None, str | None]:
-    """Return a body as text and the content type that its Python type implies."""
+def _body_of(body: Any) -> tuple[str | None, bytes | None, str | None]:
+    """Return a body as text or else as bytes, and the content type that its type implies."""
     if body is None:
-        return None, None
+        return None, None, None
     if isinstance(body, str):
-        return body, "text/plain; charset=utf-8"
+        return _whole(body), None, "text/plain; charset=utf-8"
     if isinstance(body, (bytes, bytearray, memoryview)):
+        data = bytes(body)
         try:
-            return bytes(body).decode("utf-8"), "application/octet-stream"
+            return data.decode("utf-8"), None, "application/octet-stream"
         except UnicodeDecodeError:
-            raise PluginError("a body of bytes must be UTF-8: bodies are sent as text") from None
+            return None, data, "application/octet-stream"
     try:
         text = json.dumps(body, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
         raise PluginError(f"a {type(body).__name__} is no body: {error}") from None
-    return text, "application/json"
+    return _whole(text), None, "application/json"
+
+
+def _whole(text: str) -> str:
+    """Return text that has a form in UTF-8: question marks stand for halves of characters."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _check_header(name: str, value: str) -> None:

@@ -266,7 +266,7 @@ class Plugin:
         """Answer a request; whatever a handler does wrong becomes a 500 and a log line."""
         response = await self._respond(request)
         if request.method == "HEAD" or response.status in (204, 304) or response.status < 200:
-            response.text = None
+            response.drop_body()
         return response
 
     async def _respond(self, request: Request) -> Response:

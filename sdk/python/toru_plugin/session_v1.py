@@ -98,6 +98,8 @@ class SessionV1:
 
     def _send_response(self, request_id: str | None, response: Response) -> None:
         try:
+            if response.data is not None:
+                raise ValueError("protocol 1 has no answers that are not UTF-8")
             frame = _frame("http", request_id, _payload(response))
         except ValueError as error:
             failed = self._server.plugin.failed("An answer cannot be sent", str(error))

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from ._version import __version__
 from .calls import Calls
+from .credit import Credit
 from .errors import CallError, FrameError
-from .frames import MAX_DATA_BYTES, MAX_JSON_BYTES_V2, Data, Message, encode
+from .frames import MAX_DATA_BYTES, MAX_JSON_BYTES_V2, Data, Message, encode, encode_data
 from .messages import Request, Response
 from .reports import write_line
 
@@ -24,12 +25,16 @@ PROTOCOL = 2
 MAX_ID = 0xFFFFFFFF
 MAX_ERROR_CHARS = 4096
 DEFAULT_DEADLINE_MS = 30_000
-FEATURES = ("http", "calls", "health")
+MAX_INLINE_CHARS = 128 * 1024
+"""Longer bodies are sent in pieces, so that they hold up no other answer."""
+FEATURES = ("http", "kv", "log", "event", "task", "config", "health")
 LIMITS = {
-    "frame_bytes": MAX_JSON_BYTES_V2,
+    "json_bytes": MAX_JSON_BYTES_V2,
     "data_bytes": MAX_DATA_BYTES,
     "streams": 64,
     "calls": 32,
+    "stream_credit": 256 * 1024,
+    "connection_credit": 4 * 1024 * 1024,
 }
 
 
@@ -42,6 +47,7 @@ class SessionV2:
         self._requests: dict[int, asyncio.Task[Any]] = {}
         self._limits = dict(LIMITS)
         self._calls = Calls(self.send, server.spawn, LIMITS["calls"])
+        self._credit = Credit(LIMITS["connection_credit"], LIMITS["stream_credit"])
         self._greeted = False
         self._draining = False
         self.dropped = 0
@@ -52,7 +58,7 @@ class SessionV2:
         Raises:
             ValueError: it is too large or has no form in JSON.
         """
-        self._connection.send(encode(message, self._limits["frame_bytes"]))
+        self._connection.send(encode(message, self._limits["json_bytes"]))
 
     def _send_error(
         self, stream_id: int, code: str, sentence: str, *, retryable: bool = False
@@ -108,6 +114,7 @@ class SessionV2:
         for name, own in LIMITS.items():
             self._limits[name] = min(own, _positive(limits.get(name)) or own)
         self._calls.limit(self._limits["calls"])
+        self._credit = Credit(self._limits["connection_credit"], self._limits["stream_credit"])
         own_features = [name for name in FEATURES if name != "health" or self._offers_health()]
         self._server.replace_session(self)
         self.send(
@@ -162,7 +169,7 @@ class SessionV2:
             task.cancel()
 
     def _window(self, message: Message) -> None:
-        del message
+        self._credit.add(_id(message) or 0, _positive(message.get("add")) or 0)
 
     def _result(self, message: Message) -> None:
         if not self._calls.answered(message.get("id"), message.get("value")):
@@ -207,7 +214,7 @@ class SessionV2:
     async def _answer(self, stream_id: int, message: Message) -> None:
         request = _request(message)
         if request is None:
-            self._send_error(stream_id, "BAD_FRAME", "That is no request.")
+            self._send_error(stream_id, "INTERNAL", "That is no request.")
             return
         deadline_s = _deadline_s(message)
         try:
@@ -215,15 +222,33 @@ class SessionV2:
         except asyncio.TimeoutError:
             self._send_error(stream_id, "DEADLINE", f"No answer within {deadline_s:g} s.")
         else:
-            self._send_response(stream_id, response)
-            await self._connection.drain()
+            await self._send_response(stream_id, response)
 
-    def _send_response(self, stream_id: int, response: Response) -> None:
+    async def _send_response(self, stream_id: int, response: Response) -> None:
+        head = _head(stream_id, response)
+        if head["body"] != "stream":
+            try:
+                self.send(head)
+            except ValueError:  # it has so many quotes and the like that JSON makes it too large
+                head = {**_plain_head(stream_id, response), "body": "stream"}
+        if head["body"] == "stream":
+            self.send(head)
+            await self._send_body(stream_id, response.content())
+        await self._connection.drain()
+
+    async def _send_body(self, stream_id: int, body: bytes) -> None:
+        self._credit.open(stream_id)
         try:
-            self.send(_head(stream_id, response))
-        except ValueError as error:
-            failed = self._server.plugin.failed("An answer cannot be sent", str(error))
-            self.send(_head(stream_id, failed))
+            sent = 0
+            while sent < len(body):
+                wanted = min(self._limits["data_bytes"], len(body) - sent)
+                count = await self._credit.take(stream_id, wanted)
+                piece = body[sent : sent + count]
+                sent += count
+                self._connection.send(encode_data(stream_id, piece, end=sent == len(body)))
+                await self._connection.drain()
+        finally:
+            self._credit.close(stream_id)
 
     # The way to the core
 
@@ -296,9 +321,15 @@ def _request(message: Message) -> Request | None:
         return None
 
 
-def _head(stream_id: int, response: Response) -> Message:
+def _plain_head(stream_id: int, response: Response) -> Message:
     headers = [[name, value] for name, value in response.headers.pairs]
-    head = {"type": "http_head", "id": stream_id, "status": response.status, "headers": headers}
+    return {"type": "http_head", "id": stream_id, "status": response.status, "headers": headers}
+
+
+def _head(stream_id: int, response: Response) -> Message:
+    head = _plain_head(stream_id, response)
+    if response.data is not None or (response.text and len(response.text) > MAX_INLINE_CHARS):
+        return {**head, "body": "stream"}
     if response.text is None:
         return {**head, "body": "none"}
     return {**head, "body": "inline", "text": response.text}

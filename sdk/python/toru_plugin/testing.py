@@ -47,15 +47,20 @@ class Event(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What the plugin answered; ``text`` is empty when there was no body."""
+    """What the plugin answered; ``content`` is empty when there was no body."""
 
     status: int
     headers: Headers
-    text: str
+    content: bytes
+
+    @property
+    def text(self) -> str:
+        """The body as text."""
+        return self.content.decode()
 
     def json(self) -> Any:
         """Return the body as JSON."""
-        return json_module.loads(self.text)
+        return json_module.loads(self.content)
 
 
 class PluginTest:
@@ -169,7 +174,7 @@ class PluginTest:
             role=role,
         )
         response = await self.plugin.handle(request)
-        return Answer(response.status, response.headers, response.text or "")
+        return Answer(response.status, response.headers, response.content())
 
     async def get(self, target: str, **more: Any) -> Answer:
         """Send a GET; see `request`."""
