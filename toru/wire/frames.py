@@ -93,7 +93,15 @@ def encode_json(message: dict[str, object], *, limit_bytes: int = MAX_JSON_BYTES
     Raises:
         ValueError: the payload is over ``limit_bytes``, or holds NaN or an infinity.
     """
-    payload = _encode_json(message).encode("ascii")
+    return encode_payload(_encode_json(message).encode("ascii"), limit_bytes=limit_bytes)
+
+
+def encode_payload(payload: bytes, *, limit_bytes: int = MAX_JSON_BYTES) -> bytes:
+    """Return the frame of a JSON object that is encoded already, as UTF-8.
+
+    Raises:
+        ValueError: the payload is over ``limit_bytes``.
+    """
     if len(payload) > limit_bytes:
         raise ValueError(f"A message of {len(payload)} bytes is over the limit of {limit_bytes}.")
     return _LENGTH.pack(len(payload)) + payload
