@@ -21,9 +21,22 @@ import tornado.netutil
 from toru.actors.auth import Admin, Auth
 from toru.actors.client import Client, Connection
 from toru.actors.hub import Hub, Members
+from toru.actors.log_sink import (
+    LOG_READER,
+    PLUGIN_LOGS,
+    SUPERVISOR_LOG,
+    PluginLogs,
+    PluginLogSinks,
+    log_reader,
+    supervisor_log_sink,
+)
 from toru.actors.messages.auth import Session
 from toru.actors.monitor import Monitor
 from toru.actors.password_hasher import PasswordHasher
+from toru.actors.plugin import PluginServices
+from toru.actors.plugin_folder import PluginFolder
+from toru.actors.plugin_manager import PluginManager
+from toru.actors.plugin_prober import PluginProber
 from toru.actors.quick_actions import QuickActions
 from toru.actors.runner_link import RunnerLink
 from toru.actors.runtime import ActorSystem, Address, Children, ChildSpec, Restart
@@ -71,8 +84,11 @@ async def serve(config: Config) -> int:
 
         loop_lag = LoopLag(system.loop)
         stack.callback(loop_lag.close)
+        log_sinks = PluginLogSinks(system, config.log_dir)
         clients = Clients(system)
-        for spec in actor_specs(system, config, storage, clients.members, loop_lag, descriptors):
+        for spec in actor_specs(
+            system, config, storage, clients.members, loop_lag, log_sinks, descriptors
+        ):
             await system.spawn(spec)
 
         services = _services(system, config, clients)
@@ -94,6 +110,7 @@ def actor_specs(
     storage: Storage,
     members: Members,
     loop_lag: LoopLag,
+    log_sinks: PluginLogSinks,
     descriptors: int,
 ) -> Iterator[ChildSpec]:
     """Yield what is to be started, each once the one before it is up."""
@@ -135,7 +152,9 @@ def actor_specs(
         args=(at("db_reader"), at("db_writer"), at("scripts"), at("task_manager")),
     )
     yield ChildSpec(
-        "runner_link", RunnerLink, args=(config.data_dir, (at("task_manager"),), descriptors)
+        "runner_link",
+        RunnerLink,
+        args=(config.data_dir, (at("task_manager"), at("plugin_manager")), descriptors),
     )
     tasks = TaskServices(
         runs_dir=config.data_dir / "runs",
@@ -150,6 +169,33 @@ def actor_specs(
         TaskManager,
         args=(tasks, at("scripts"), at("quick_actions"), at("settings")),
         shutdown_s=10.0,
+    )
+    yield supervisor_log_sink(config.log_dir)
+    yield ChildSpec(PLUGIN_LOGS, PluginLogs, args=(log_sinks,), shutdown_s=10.0)
+    yield log_reader(config.log_dir)
+    yield ChildSpec("plugin_folder", PluginFolder, args=(config.plugins_dir,))
+    yield ChildSpec("plugin_prober", PluginProber, args=(at("runner_link"),))
+    plugins = PluginServices(
+        runner=at("runner_link"),
+        folder=at("plugin_folder"),
+        db_writer=at("db_writer"),
+        db_reader=at("db_reader"),
+        hub=at("hub"),
+        tasks=at("task_manager"),
+        manager=at("plugin_manager"),
+        monitor=at("monitor"),
+        supervisor_log=at(SUPERVISOR_LOG),
+        log_sink=log_sinks.of,
+        socket_dir=config.socket_dir,
+        data_dir=config.data_dir,
+        log_dir=config.log_dir,
+        instance_id=storage.instance_id,
+    )
+    yield ChildSpec(
+        "plugin_manager",
+        PluginManager,
+        args=(plugins, at("plugin_prober")),
+        shutdown_s=30.0,
     )
 
 
@@ -237,6 +283,9 @@ def _services(system: ActorSystem, config: Config, clients: Clients) -> Services
         reader=at("db_reader"),
         hub=at("hub"),
         runner=at("runner_link"),
+        plugins=at("plugin_manager"),
+        db_writer=at("db_writer"),
+        log_reader=at(LOG_READER),
         started_at=utc_now(),
         open_client=clients.open,
         close_client=clients.close,

@@ -22,9 +22,12 @@ from toru.actors.messages.logs import (
 )
 from toru.actors.runtime import (
     ActorContext,
+    ActorSystem,
     Address,
+    Children,
     ChildSpec,
     Delivery,
+    LoopActor,
     Message,
     Overflow,
     ThreadActor,
@@ -38,6 +41,7 @@ logger = logging.getLogger("toru.logs")
 
 SUPERVISOR_LOG = "supervisor_log"
 LOG_READER = "log_reader"
+PLUGIN_LOGS = "plugin_logs"
 PAGE_LIMIT = 1000
 
 _OPEN_STREAMS = 8  # of one plugin: two a process, and a few of its last one that end late
@@ -231,6 +235,43 @@ class LogReader(ThreadActor):
         except OSError as error:
             raise StorageUnavailable(f"The log cannot be read now: {error.strerror}.") from error
         return LogPage(lines, asked.page, asked.page_size)
+
+
+class PluginLogs(LoopActor):
+    """Keeps the sinks of the plugins' logs, each started when it is first needed."""
+
+    def __init__(self, context: ActorContext, sinks: PluginLogSinks) -> None:
+        super().__init__(context)
+        self._sinks = sinks
+
+    async def on_stop(self) -> None:  # type: ignore[override]  # pykka's hook, awaited here
+        """Let every sink write what it has, and stop."""
+        await self._sinks.stop_all()
+
+
+class PluginLogSinks:
+    """The sinks of the plugins' logs by plugin; on the event loop."""
+
+    def __init__(self, system: ActorSystem, log_dir: Path) -> None:
+        self._system = system
+        self._log_dir = log_dir
+        self._children = Children(system, PLUGIN_LOGS)
+
+    def of(self, plugin: str) -> Address:
+        """Return the address of the sink of a plugin's log.
+
+        Raises:
+            BadRequest: this is no id of a plugin.
+        """
+        name = plugin_log_name(plugin)
+        if name not in self._children:
+            hub = self._system.address("hub")
+            self._children.start(plugin_log_sink(self._log_dir, plugin, hub))
+        return self._system.address(name)
+
+    async def stop_all(self) -> None:
+        """Let every sink write what it has, and stop."""
+        await self._children.stop_all()
 
 
 def plugin_log_name(plugin: str) -> str:

@@ -15,7 +15,13 @@ from typing import Any
 import psutil
 
 from toru import clock
-from toru.actors.messages.monitor import Core, Disk, NetworkInterface, Resources
+from toru.actors.messages.monitor import (
+    Core,
+    Disk,
+    NetworkInterface,
+    ProcessFigures,
+    Resources,
+)
 
 SHORTEST_CPU_WINDOW_S = 0.1
 """Over less time the kernel's clock ticks say nothing."""
@@ -142,3 +148,27 @@ def _identity() -> dict[str, Any]:
         "kernel_version": platform.release(),
         "host_name": socket.gethostname(),
     }
+
+
+class ProcessWatch:
+    """Looks at single processes; the processor's share is that since the last look."""
+
+    _KEPT = 256
+
+    def __init__(self) -> None:
+        self._known: dict[int, psutil.Process] = {}
+
+    def look(self, pid: int) -> ProcessFigures | None:
+        """Return the figures of a process; None when it is gone."""
+        try:
+            process = self._known.get(pid)
+            if process is None or not process.is_running():
+                process = self._known[pid] = psutil.Process(pid)
+            with process.oneshot():
+                return ProcessFigures(process.cpu_percent(), process.memory_info().rss)
+        except psutil.Error:
+            self._known.pop(pid, None)
+            return None
+        finally:
+            while len(self._known) > self._KEPT:
+                del self._known[next(iter(self._known))]

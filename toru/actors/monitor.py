@@ -11,11 +11,12 @@ import msgspec
 import pykka
 
 from toru import clock
-from toru.actors.machine import Machine
+from toru.actors.machine import Machine, ProcessWatch
 from toru.actors.messages.hub import Publish
 from toru.actors.messages.monitor import (
     GetMetrics,
     GetResources,
+    LookAtProcess,
     Resources,
     Sample,
     WatchResources,
@@ -53,6 +54,7 @@ class Monitor(ThreadActor):
         self._db_reader = db_reader
         self._machine: Machine
         self._metrics: Metrics
+        self._processes: ProcessWatch
         self._newest: Resources | None = None
         self._sampled_at = 0.0
         self._watched = False
@@ -63,6 +65,7 @@ class Monitor(ThreadActor):
         After a crash it cannot know whether somebody watches, so it assumes so until it is told.
         """
         self._machine = Machine()
+        self._processes = ProcessWatch()
         self._metrics = Metrics(self.context.system.directory, self._loop_lag)
         if self.context.meter.restarts:
             self._watch(True)
@@ -76,6 +79,8 @@ class Monitor(ThreadActor):
                 self._publish()
             case WatchResources(on=on):
                 self._watch(on)
+            case LookAtProcess(pid=pid):
+                return self._processes.look(pid)
             case GetMetrics():
                 return self._metrics.text(self._count_runs())
         return None

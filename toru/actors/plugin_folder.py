@@ -19,8 +19,8 @@ from toru.actors.messages.plugins import (
     FoundFile,
     LoadBundle,
     LoadEnabled,
-    SaveEnabled,
     ScanFolder,
+    SetEnabled,
 )
 from toru.actors.runtime import ActorContext, Message, ThreadActor
 from toru.domain.plugin_probe import HEAD_BYTES, FileFacts, FileKind, unreadable
@@ -57,8 +57,8 @@ class PluginFolder(ThreadActor):
                 return self._scan()
             case LoadEnabled():
                 return self._load_enabled()
-            case SaveEnabled(plugins=plugins):
-                return self._save_enabled(plugins)
+            case SetEnabled(id=plugin_id, enabled=enabled):
+                return self._set_enabled(plugin_id, enabled)
             case LoadBundle(id=plugin_id):
                 return self._load_bundle(plugin_id)
             case _:
@@ -102,8 +102,9 @@ class PluginFolder(ThreadActor):
             )
             return {}
 
-    def _save_enabled(self, plugins: dict[str, bool]) -> None:
-        """Replace the file as a whole; what others have written beside ``plugins`` stays."""
+    def _set_enabled(self, plugin_id: str, enabled: bool) -> None:
+        """Replace the file as a whole; what others have written into it stays."""
+        plugins = self._load_enabled() | {plugin_id: enabled}
         path = self._config_path
         draft = path.with_suffix(".json.new")
         try:

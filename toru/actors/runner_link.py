@@ -22,6 +22,7 @@ from toru.actors.messages.runner import (
     ExitReport,
     FollowRun,
     ForgetRun,
+    ListRunIds,
     RunExited,
     RunnerConnected,
     RunOutput,
@@ -118,6 +119,8 @@ class RunnerLink(LoopActor):
                 return self._spawn(message)
             case FollowRun(id=run_id, owner=owner):
                 return self._follow(run_id, owner)
+            case ListRunIds(prefix=prefix):
+                return self._list_ids(prefix)
             case CancelRun(id=run_id, grace_s=grace_s):
                 return self._send_when_ready({"type": "cancel", "id": run_id, "grace_s": grace_s})
             case SignalRun(id=run_id, signal=number):
@@ -168,6 +171,10 @@ class RunnerLink(LoopActor):
             return None
         followed.owner = self.context.system.address(owner)
         return followed.status
+
+    async def _list_ids(self, prefix: str) -> list[str]:
+        await self._wait_until_ready()
+        return [run_id for run_id in self._runs if run_id.startswith(prefix)]
 
     async def _send_when_ready(self, message: dict[str, object]) -> None:
         await self._wait_until_ready()
@@ -295,7 +302,7 @@ class RunnerLink(LoopActor):
         followed = self._runs.setdefault(spawned.id, _Followed(None))
         if followed.status is None:
             followed.status = RunStatus(spawned.id, spawned.pid, spawned.started_at, 0)
-        self._tell(followed.owner, RunStarted(spawned.id, spawned.started_at))
+        self._tell(followed.owner, RunStarted(spawned.id, spawned.pid, spawned.started_at))
         waiting = self._spawning.get(spawned.id)
         if waiting is not None and not waiting[1].done():
             waiting[1].set_result(spawned)

@@ -93,6 +93,7 @@ class Task(LoopActor):
         self._output = TaskOutput(services.runs_dir / plan.run.id, plan.run.id)
         self._unrecorded: FinishRun | None = None
         self._end_frames: tuple[bytes, ...] | None = None
+        self._stage: TaskNotice | None = None
 
     @property
     def _id(self) -> str:
@@ -129,6 +130,8 @@ class Task(LoopActor):
             case View(client=client):
                 self._viewers.add(client)
                 self._tell_viewer(client, self._growth())
+                if self._stage is not None:
+                    self._tell_viewer(client, self._stage)
             case Unview(client=client):
                 self._viewers.discard(client)
                 self._linger()
@@ -139,7 +142,8 @@ class Task(LoopActor):
             case RunExited(report=report):
                 self._exited(report)
             case RunStage(stage=stage):
-                self._notify({"type": "cancelling", "task_id": self._id, "stage": stage})
+                self._stage = TaskNotice(self._id, _cancelling(self._id, stage))
+                self._tell_viewers(self._stage)
             case Recheck(status=status):
                 return self._recheck_and_follow(status)
             case Describe():
@@ -282,6 +286,7 @@ class Task(LoopActor):
         if self._end_frames is not None:
             return
         self._end_frames = _end_frames(self._run)
+        self._stage = None
         self._tell_viewers(self._growth())
         self._publish()
         self._services.task_manager.tell(TaskEnded(self._id))
@@ -340,9 +345,6 @@ class Task(LoopActor):
         except Unavailable:
             self._viewers.discard(client)
 
-    def _notify(self, notice: dict[str, object]) -> None:
-        self._tell_viewers(TaskNotice(self._id, _encode(notice)))
-
     def _publish(self) -> None:
         data = msgspec.Raw(_encode(view_of(msgspec.structs.replace(self._run, output=""))))
         self._services.hub.tell(Publish("tasks", data, owner_id=self._run.user_id, owned=True))
@@ -375,3 +377,7 @@ def _end_frames(run: Run) -> tuple[bytes, ...]:
     if run.detail is None:
         return (ending,)
     return (_encode({"type": "error", "task_id": run.id, "data": run.detail}), ending)
+
+
+def _cancelling(task_id: str, stage: str) -> bytes:
+    return _encode({"type": "cancelling", "task_id": task_id, "stage": stage})

@@ -257,6 +257,7 @@ class TaskManager(LoopActor):
                 script=message.script,
                 username=message.username,
                 query=message.query,
+                with_output=message.with_output,
             )
         )
 

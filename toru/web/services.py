@@ -35,6 +35,9 @@ class Services:
     reader: Address
     hub: Address
     runner: Address
+    plugins: Address
+    db_writer: Address
+    log_reader: Address
     started_at: str
     open_client: Callable[[Any, Session], Address]
     close_client: Callable[[Address], None]

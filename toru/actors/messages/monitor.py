@@ -74,3 +74,16 @@ class WatchResources(Message[None], frozen=True):
 
 class GetMetrics(Message[bytes], frozen=True):
     """The hub's figures in the text format of Prometheus."""
+
+
+class ProcessFigures(msgspec.Struct, frozen=True):
+    """What one process uses: a share of one core since the last look, and resident memory."""
+
+    cpu_percent: float
+    memory_bytes: int
+
+
+class LookAtProcess(Message[ProcessFigures | None], frozen=True):
+    """The figures of a process; None when it is gone."""
+
+    pid: int

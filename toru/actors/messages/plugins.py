@@ -165,6 +165,15 @@ class Forward(Message[PluginAnswer], frozen=True):
     request: PluginRequest
 
 
+class PluginKv(Message[str | None], frozen=True):
+    """One action on a plugin's keys, from a browser; the answer is the value. NotFound."""
+
+    id: str
+    action: Literal["get", "set", "delete"]
+    key: str
+    value: str | None = None
+
+
 class GetBundle(Message[bytes], frozen=True):
     """The bundle of a plugin: its file, else what it answers. NotFound."""
 
@@ -186,13 +195,6 @@ class PluginDisposed(Message[None], frozen=True):
     """From a plugin's actor: its file is gone, and so is all else of it."""
 
     id: str
-
-
-class PersistPlugin(Message[None], frozen=True):
-    """From a plugin's actor: write down whether it is enabled; answered when that is durable."""
-
-    id: str
-    enabled: bool
 
 
 # For a plugin's actor
@@ -231,6 +233,10 @@ class MarkRemoved(Message[None], frozen=True):
     """Its file is gone."""
 
 
+class StopPlugin(Message[None], frozen=True):
+    """The hub goes away; answered when nothing of the plugin is left."""
+
+
 class DescribePlugin(Message[PluginView], frozen=True):
     """What people see of it now, figures included."""
 
@@ -246,10 +252,11 @@ class LoadEnabled(Message[dict[str, bool]], frozen=True):
     """Which plugins are enabled, as ``.metadata/config.json`` has it."""
 
 
-class SaveEnabled(Message[None], frozen=True):
-    """Write ``.metadata/config.json``. Unavailable when it cannot be written."""
+class SetEnabled(Message[None], frozen=True):
+    """Write down whether a plugin is enabled; answered when it is durable. Unavailable."""
 
-    plugins: dict[str, bool]
+    id: str
+    enabled: bool
 
 
 class LoadBundle(Message[bytes | None], frozen=True):

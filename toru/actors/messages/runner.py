@@ -111,6 +111,12 @@ class FollowRun(Message[RunStatus | None], frozen=True):
     owner: str
 
 
+class ListRunIds(Message[list[str]], frozen=True):
+    """The runs whose id begins with ``prefix``. Unavailable."""
+
+    prefix: str
+
+
 class CancelRun(Message[None], frozen=True):
     """TERM to the whole tree, KILL after ``grace_s`` seconds."""
 
@@ -135,6 +141,7 @@ class RunStarted(Message[None], frozen=True):
     """The process is there; told before anything else of it."""
 
     id: str
+    pid: int
     started_at: str
 
 

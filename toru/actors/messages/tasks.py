@@ -64,6 +64,7 @@ class ListTasks(Message[list[Run]], frozen=True):
     script: str | None = None
     username: str | None = None
     query: str | None = None
+    with_output: bool = True
 
 
 class DeleteTask(Message[None], frozen=True):

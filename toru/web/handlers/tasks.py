@@ -51,6 +51,7 @@ class HistoryQuery(Query, frozen=True):
         state: only in this state.
         user: only of the user of this name.
         q: only where the script's name or the output contains this text.
+        output: 0 leaves the outputs empty.
     """
 
     limit: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 100
@@ -59,6 +60,7 @@ class HistoryQuery(Query, frozen=True):
     state: RunState | None = None
     user: _Text | None = None
     q: _Text | None = None
+    output: Literal[0, 1] = 1
 
 
 class OutputQuery(Query, frozen=True):
@@ -136,6 +138,7 @@ class HistoryHandler(ApiHandler):
             script=query.script,
             username=query.user,
             query=query.q or None,
+            with_output=bool(query.output),
         )
         return [view_of(run) for run in await self.services.tasks.ask(message)]
 

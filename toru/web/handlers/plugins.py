@@ -1,0 +1,253 @@
+"""Plugins: their list, their state, their logs and keys, and all that is forwarded to them.
+
+Runs on: the event loop.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+import msgspec
+
+from toru.actors.messages.logs import Level, LogPage, ReadLogPage
+from toru.actors.messages.plugin_storage import ListPluginEvents, PluginEvent
+from toru.actors.messages.plugins import (
+    DisablePlugin,
+    EnablePlugin,
+    Forward,
+    GetBundle,
+    GetPlugin,
+    ListPlugins,
+    PluginAnswer,
+    PluginKv,
+    PluginRequest,
+    PluginView,
+    RestartPlugin,
+)
+from toru.actors.runtime import Message
+from toru.domain.permissions import Access
+from toru.domain.plugin_headers import answer_headers, body_allowed, request_headers
+from toru.errors import BadGateway, BadRequest
+from toru.web.base import ApiHandler, Body, Query, Route, Success
+from toru.web.openapi import operation
+
+FORWARDED_BODY_BYTES = 16 * 1024 * 1024
+WISH_DEADLINE_S = 700.0
+"""Enabling answers when the plugin is ready, which it may put off for ten minutes."""
+
+_ANY: dict[str, Access] = {
+    "GET": "any",
+    "POST": "any",
+    "PUT": "any",
+    "DELETE": "any",
+    "PATCH": "any",
+}
+
+
+class LogQuery(Query, frozen=True):
+    """Which page of a log, counted from its end, and which lines: that level and above."""
+
+    page: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 0
+    page_size: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 100
+    level: Level = "info"
+
+
+class EventQuery(Query, frozen=True):
+    """Which events: at most ``limit``, only those older than the one with the id ``before``."""
+
+    limit: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 100
+    before: Annotated[int, msgspec.Meta(ge=0, le=2**62)] | None = None
+
+
+class KvAction(Body, frozen=True):
+    """What to do with one of the plugin's keys."""
+
+    action: Literal["get", "set", "delete"]
+    key: str
+    value: str | None = None
+
+
+class KvValue(msgspec.Struct, frozen=True):
+    """The value that the key has."""
+
+    value: str | None
+
+
+class PluginsHandler(ApiHandler):
+    """``/api/plugins``."""
+
+    roles: ClassVar[dict[str, Access]] = {"GET": "any"}
+
+    @operation(
+        summary="List the plugins; an admin sees the broken ones too.", answer=list[PluginView]
+    )
+    async def get(self) -> None:
+        """Answer with all plugins by name."""
+        self.answer(await self.services.plugins.ask(ListPlugins(self.session)))
+
+
+class PluginHandler(ApiHandler):
+    """``/api/plugins/{id}``."""
+
+    roles: ClassVar[dict[str, Access]] = {"GET": "any"}
+
+    @operation(summary="Show one plugin.", answer=PluginView, errors=(404,))
+    async def get(self, plugin_id: str) -> None:
+        """Answer with one plugin."""
+        self.answer(await self.services.plugins.ask(GetPlugin(plugin_id, self.session)))
+
+
+class _WishHandler(ApiHandler):
+    """A wish about a plugin; answered when it is so."""
+
+    roles: ClassVar[dict[str, Access]] = {"POST": "admin"}
+    wish: ClassVar[type[Any]]
+
+    @operation(summary="Change the state of a plugin; answered when it is so.", errors=(404, 409))
+    async def post(self, plugin_id: str) -> None:
+        """Answer when the plugin is ready, or gone."""
+        message: Message[None] = self.wish(plugin_id)
+        await self.services.plugins.ask(message, deadline_s=WISH_DEADLINE_S)
+        self.answer(Success())
+
+
+class EnableHandler(_WishHandler):
+    """``/api/plugins/{id}/enable``."""
+
+    wish = EnablePlugin
+
+
+class DisableHandler(_WishHandler):
+    """``/api/plugins/{id}/disable``."""
+
+    wish = DisablePlugin
+
+
+class RestartHandler(_WishHandler):
+    """``/api/plugins/{id}/restart``."""
+
+    wish = RestartPlugin
+
+
+class BundleHandler(ApiHandler):
+    """``/api/plugins/{id}/bundle.js``."""
+
+    roles: ClassVar[dict[str, Access]] = {"GET": "any"}
+
+    @operation(summary="The script of the plugin's page.", answer=bytes, errors=(404, 502, 503))
+    async def get(self, plugin_id: str) -> None:
+        """Answer with the bundle's file, or what the plugin says it is."""
+        data = await self.services.plugins.ask(GetBundle(plugin_id, self.session), deadline_s=60.0)
+        self.set_header("Content-Type", "text/javascript; charset=utf-8")
+        self.finish(data)
+
+
+class LogsHandler(ApiHandler):
+    """``/api/plugins/{id}/logs``."""
+
+    roles: ClassVar[dict[str, Access]] = {"GET": "admin"}
+
+    @operation(
+        summary="A page of a plugin's log, the newest line first.", query=LogQuery, answer=LogPage
+    )
+    async def get(self, plugin_id: str) -> None:
+        """Answer with one page."""
+        query = self.query(LogQuery)
+        message = ReadLogPage(plugin_id, query.page, query.page_size, query.level)
+        self.answer(await self.services.log_reader.ask(message))
+
+
+class EventsHandler(ApiHandler):
+    """``/api/plugins/{id}/events``."""
+
+    roles: ClassVar[dict[str, Access]] = {"GET": "admin"}
+
+    @operation(
+        summary="What has happened to a plugin, the newest first.",
+        query=EventQuery,
+        answer=list[PluginEvent],
+    )
+    async def get(self, plugin_id: str) -> None:
+        """Answer with the newest events."""
+        query = self.query(EventQuery)
+        message = ListPluginEvents(plugin_id, query.limit, query.before)
+        self.answer(await self.services.reader.ask(message))
+
+
+class KvHandler(ApiHandler):
+    """``/api/plugins/{id}/kv``."""
+
+    roles: ClassVar[dict[str, Access]] = {"POST": "any"}
+
+    @operation(
+        summary="Read or change one of the plugin's keys.",
+        body=KvAction,
+        answer=KvValue,
+        errors=(404, 409, 413),
+    )
+    async def post(self, plugin_id: str) -> None:
+        """Answer with the value."""
+        wanted = self.body(KvAction)
+        if wanted.action == "set" and wanted.value is None:
+            raise BadRequest("To set a key, give it a value, which is a string.")
+        message = PluginKv(plugin_id, wanted.action, wanted.key, wanted.value)
+        self.answer(KvValue(await self.services.plugins.ask(message)))
+
+
+class ForwardHandler(ApiHandler):
+    """``/api/plugins/route/<route>/<rest>`` and ``/api/plugins/{id}/<rest>``."""
+
+    roles: ClassVar[dict[str, Access]] = _ANY
+    body_limit: ClassVar[int | None] = FORWARDED_BODY_BYTES
+
+    async def _forward(self, **_path: str) -> None:
+        request = self.request
+        session = self.session
+        headers = request_headers(
+            request.headers.get_all(),
+            user=session.username,
+            role=session.role,
+            client_address=self.client_address,
+            scheme=request.protocol,
+            host=request.headers.get("Host", ""),
+        )
+        wanted = PluginRequest(
+            method=request.method or "GET",
+            target=request.uri or "/",
+            headers=tuple(headers),
+            body=request.body,
+            user=session.username,
+            role=session.role,
+        )
+        self._pass_back(await self.services.plugins.ask(Forward(wanted), deadline_s=60.0))
+
+    def _pass_back(self, answer: PluginAnswer) -> None:
+        if answer.status < 200:
+            raise BadGateway(f"The plugin answered with the interim status {answer.status}.")
+        self.clear_header("Content-Type")
+        self.set_status(answer.status)
+        for name, value in answer_headers(answer.headers):
+            self.add_header(name, value)
+        if body_allowed(answer.status, self.request.method or "GET"):
+            self.write(answer.body)
+        self.finish()
+
+    get = operation(summary="Forwarded to the plugin.", answer=bytes, errors=(404, 502, 503, 504))(
+        _forward
+    )
+    post = put = delete = patch = get
+
+
+ROUTES = [
+    Route("/api/plugins", PluginsHandler),
+    Route("/api/plugins/route/{rest:path}", ForwardHandler),
+    Route("/api/plugins/{plugin_id}", PluginHandler),
+    Route("/api/plugins/{plugin_id}/enable", EnableHandler),
+    Route("/api/plugins/{plugin_id}/disable", DisableHandler),
+    Route("/api/plugins/{plugin_id}/restart", RestartHandler),
+    Route("/api/plugins/{plugin_id}/bundle.js", BundleHandler),
+    Route("/api/plugins/{plugin_id}/logs", LogsHandler),
+    Route("/api/plugins/{plugin_id}/events", EventsHandler),
+    Route("/api/plugins/{plugin_id}/kv", KvHandler),
+    Route("/api/plugins/{plugin_id}/{rest:path}", ForwardHandler),
+]
