@@ -30,9 +30,9 @@ FRAME_S = 10.0
 """A frame that has begun is whole within this time."""
 HEAD_S = 30.0
 
-FEATURES = ("http", "calls", "health")
+FEATURES = ("http", "kv", "log", "event", "task", "config", "health")
 LIMITS: dict[str, int] = {
-    "frame_bytes": v2.MAX_JSON_BYTES,
+    "json_bytes": v2.MAX_JSON_BYTES,
     "data_bytes": v2.MAX_DATA_BYTES,
     "streams": plugin_streams.MAX_OPEN,
     "calls": plugin_calls.MAX_OPEN,
@@ -381,7 +381,7 @@ class Session:
             asked = theirs.get(name)
             if isinstance(asked, int) and not isinstance(asked, bool) and asked > 0:
                 self.limits[name] = min(limit, asked)
-        self._outbox.limit_bytes = max(self.limits["frame_bytes"], _SMALLEST_FRAME_BYTES)
+        self._outbox.limit_bytes = max(self.limits["json_bytes"], _SMALLEST_FRAME_BYTES)
         self._exchange.streams.max_open = self.limits["streams"]
         self._exchange.stream_credit = self.limits["stream_credit"]
         self._exchange.connection_credit = self.limits["connection_credit"]
