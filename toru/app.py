@@ -284,7 +284,6 @@ def _services(system: ActorSystem, config: Config, clients: Clients) -> Services
         hub=at("hub"),
         runner=at("runner_link"),
         plugins=at("plugin_manager"),
-        db_writer=at("db_writer"),
         log_reader=at(LOG_READER),
         started_at=utc_now(),
         open_client=clients.open,

@@ -60,6 +60,8 @@ class WebStage:
             reader=at("db_reader"),
             hub=at("hub"),
             runner=at("runner_link"),
+            plugins=at("plugin_manager"),
+            log_reader=at("log_reader"),
             started_at=utc_now(),
             open_client=lambda _connection, _session: at("client/1"),
             close_client=lambda _address: None,

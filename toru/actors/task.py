@@ -51,7 +51,7 @@ from toru.actors.task_output import TaskOutput
 from toru.clock import utc_now
 from toru.domain import task_lifecycle as life
 from toru.domain.run_view import view_of
-from toru.errors import Conflict, DeadlineExceeded, ToruError, Unavailable
+from toru.errors import Conflict, ToruError, Unavailable
 from toru.runner.records import read_exit
 
 logger = logging.getLogger("toru.task")
@@ -210,7 +210,7 @@ class Task(LoopActor):
     async def _record_start(self, at: str) -> None:
         try:
             await self._services.db_writer.ask(MarkRunStarted(self._id, at))
-        except (Unavailable, DeadlineExceeded) as error:
+        except ToruError as error:
             logger.warning("The start of run %s is not written down: %s", self._id, error)
 
     async def _ask_for_end(self) -> None:
@@ -270,7 +270,7 @@ class Task(LoopActor):
             return
         try:
             await self._services.db_writer.ask(row)
-        except (Unavailable, DeadlineExceeded) as error:
+        except ToruError as error:
             logger.warning("The end of run %s is not written down yet: %s", self._id, error)
             self.timers.after("record", _RETRY_S, RetryRecord())
         else:

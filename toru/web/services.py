@@ -36,7 +36,6 @@ class Services:
     hub: Address
     runner: Address
     plugins: Address
-    db_writer: Address
     log_reader: Address
     started_at: str
     open_client: Callable[[Any, Session], Address]
