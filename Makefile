@@ -3,7 +3,7 @@ ARGS ?=
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint coverage bench wheel fresh-clone clean
+.PHONY: help run test lint coverage bench plugins wheel fresh-clone clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -28,6 +28,9 @@ coverage: ## run the tests and show which branches none of them took
 bench: ## measure the budgets, side by side with bare programs
 	@$(PYTHON) -m tools.bootstrap test
 	@set -e; for name in actors db_writer runs start; do echo "== $$name"; $(BIN)/python -m bench.$$name; done
+
+plugins: ## build the plugins whose sources lie in plugins/
+	@$(PYTHON) -m tools.bootstrap run
 
 wheel: ## build dist/toru-*.whl, the dashboard inside
 	@$(PYTHON) -m tools.bootstrap run

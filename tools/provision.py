@@ -1,4 +1,4 @@
-"""The steps of the set-up: virtual environment, Python packages, dashboard packages, Chromium.
+"""The steps of the set-up: environment, Python and dashboard packages, plugins, Chromium.
 
 Runs on: one thread; two set-ups of one checkout wait for each other. Each step is skipped when
 the files that it depends on are as they were, so that a second call takes no time.
@@ -16,6 +16,7 @@ from pathlib import Path
 from tools.browser import provide_chromium
 from tools.common import ROOT, SetupError, Stamps, digest, run, say
 from tools.node import provide_dashboard_packages
+from tools.plugins import provide_plugins
 
 MODES = {"run": False, "test": True}
 
@@ -56,6 +57,7 @@ def _provide_all(root: Path, *, for_tests: bool) -> None:
     _provide_environment(root, stamps)
     _provide_python_packages(root, stamps, for_tests=for_tests)
     provide_dashboard_packages(root, stamps, for_tests=for_tests)
+    provide_plugins(root, stamps)
     if for_tests:
         provide_chromium(root)
 
