@@ -88,6 +88,14 @@ def test_a_viewer_that_stops_reading_costs_no_memory_and_delays_nobody(
     assert result.lag_p99_s <= 0.020 + result.machine_lag_p99_s
 
 
+def test_fifty_viewers_all_come_to_the_end(own_hub: HubProcess) -> None:
+    result = load.pour(own_hub, 256 * load.MIB, viewers=50)
+    for viewer in result.viewers:
+        assert viewer.ended
+        assert viewer.gaps or viewer.next_offset == 256 * load.MIB
+    assert result.growth_bytes < 64 * load.MIB
+
+
 def test_output_over_the_cap_is_a_marked_gap_and_the_script_is_not_held_up(
     own_hub: HubProcess,
 ) -> None:

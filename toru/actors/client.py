@@ -68,11 +68,12 @@ class Connection(Protocol):
 class _Cursor:
     """How far this connection has been sent one run's output."""
 
-    __slots__ = ("announce", "end", "offset", "sending", "size")
+    __slots__ = ("announce", "checked", "end", "offset", "sending", "size")
 
     def __init__(self, offset: int | None, *, announce: bool) -> None:
         self.offset = offset  # None: only the end is wanted
         self.announce = announce
+        self.checked = False
         self.size = 0
         self.end: tuple[bytes, ...] | None = None
         self.sending = False
@@ -220,9 +221,11 @@ class Client(LoopActor):
             self._send(_encode({"type": "started", "task_id": news.task_id}))
         cursor.size = max(cursor.size, news.size)
         cursor.end = news.end
-        if cursor.offset is not None and cursor.offset > news.size and not cursor.sending:
+        if not cursor.checked and cursor.offset is not None and cursor.offset > news.size:
             self._refuse_offset(news.task_id, cursor.offset, news.size)
-        elif not cursor.sending:
+            return
+        cursor.checked = True  # later news may be older than what has been read meanwhile
+        if not cursor.sending:
             cursor.sending = True
             self.background(self._send_output(news.task_id, cursor))
 

@@ -19,6 +19,7 @@ import msgspec
 
 from toru.actors.messages.runner import (
     CancelRun,
+    DescribeRuns,
     ExitReport,
     FollowRun,
     ForgetRun,
@@ -119,6 +120,8 @@ class RunnerLink(LoopActor):
                 return self._spawn(message)
             case FollowRun(id=run_id, owner=owner):
                 return self._follow(run_id, owner)
+            case DescribeRuns():
+                return self._describe_runs()
             case ListRunIds(prefix=prefix):
                 return self._list_ids(prefix)
             case CancelRun(id=run_id, grace_s=grace_s):
@@ -171,6 +174,10 @@ class RunnerLink(LoopActor):
             return None
         followed.owner = self.context.system.address(owner)
         return followed.status
+
+    async def _describe_runs(self) -> tuple[RunStatus, ...]:
+        await self._wait_until_ready()
+        return tuple(run.status for run in self._runs.values() if run.status is not None)
 
     async def _list_ids(self, prefix: str) -> list[str]:
         await self._wait_until_ready()

@@ -107,6 +107,8 @@ class Task(LoopActor):
             self._state = _state_of(self._run)
             self._recheck(await self._services.runner.ask(FollowRun(self._id, self.context.name)))
             self._services.hub.tell(TaskReplaced(self._id))
+        if self._state.phase == "running":
+            self._output.look()
         if self._state.phase == "ended":
             self._output.finish(self._run.output_size)
             self._end_frames = _end_frames(self._run)

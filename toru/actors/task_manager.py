@@ -17,7 +17,13 @@ from typing import Any
 
 from toru.actors.messages.auth import Session
 from toru.actors.messages.quick_actions import IsNamedByQuickAction
-from toru.actors.messages.runner import CancelRun, ForgetRun, RunnerConnected, RunStatus
+from toru.actors.messages.runner import (
+    CancelRun,
+    DescribeRuns,
+    ForgetRun,
+    RunnerConnected,
+    RunStatus,
+)
 from toru.actors.messages.scripts import ResolvedScript, ResolveScript
 from toru.actors.messages.settings import GetInForce, SettingsChanged
 from toru.actors.messages.storage import (
@@ -113,6 +119,12 @@ class TaskManager(LoopActor):
             else:
                 await self._take_up_queued(run)
         self.timers.after("housekeeping", 60.0, Housekeeping())
+        if self.context.meter.restarts:  # the runner told its runs to the actor before this one
+            self.background(self._catch_up())
+
+    async def _catch_up(self) -> None:
+        with contextlib.suppress(ToruError):
+            await self._reconcile(await self._services.runner.ask(DescribeRuns()))
 
     async def on_stop(self) -> None:  # type: ignore[override]  # pykka's hook, awaited here
         """Stop the actors of the runs; the runs themselves go on in the runner."""

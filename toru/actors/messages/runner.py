@@ -111,6 +111,10 @@ class FollowRun(Message[RunStatus | None], frozen=True):
     owner: str
 
 
+class DescribeRuns(Message[tuple[RunStatus, ...]], frozen=True):
+    """What is known of all runs. Unavailable."""
+
+
 class ListRunIds(Message[list[str]], frozen=True):
     """The runs whose id begins with ``prefix``. Unavailable."""
 
