@@ -10,28 +10,40 @@ import { Failure, Loading } from "./components/states.js";
 import { Toasts } from "./components/toasts.js";
 import { html } from "./lib/html.js";
 import { followSession } from "./lib/hub.js";
+import { plugins } from "./lib/plugins.js";
 import * as router from "./lib/router.js";
 import { isAdmin, phase, restore } from "./lib/session.js";
 import { DashboardView } from "./views/dashboard.js";
 import { HistoryView } from "./views/history.js";
 import { LoginView } from "./views/login.js";
 import { NotFoundView } from "./views/not-found.js";
+import { PluginPageView } from "./views/plugin-page.js";
+import { PluginsView } from "./views/plugins.js";
 import { RunView } from "./views/run.js";
 import { ScriptsView } from "./views/scripts.js";
 
+/** @param {Record<string, string>} params */
+const pluginName = ({ id }) => plugins.find(id)?.name ?? "Plugin";
+
+/** @type {{pattern: string, title: string | ((params: Record<string, string>) => string),
+ *   view: import("preact").FunctionComponent<any>, adminOnly?: boolean}[]} */
 const ROUTES = [
   { pattern: "/", title: "Dashboard", view: DashboardView },
   { pattern: "/scripts", title: "Scripts", view: ScriptsView, adminOnly: true },
   { pattern: "/scripts/run/:id", title: "Scripts", view: ScriptsView, adminOnly: true },
   { pattern: "/history", title: "History", view: HistoryView },
   { pattern: "/history/:id", title: "Run", view: RunView },
+  { pattern: "/plugins", title: "Plugins", view: PluginsView },
+  { pattern: "/plugins/:id/*", title: pluginName, view: PluginPageView },
 ];
 
 /** @param {string} pathname */
 function routeFor(pathname) {
   for (const route of ROUTES) {
     const params = router.match(route.pattern, pathname);
-    if (params && (isAdmin.value || !route.adminOnly)) return { ...route, params };
+    if (!params || (route.adminOnly && !isAdmin.value)) continue;
+    const title = typeof route.title === "string" ? route.title : route.title(params);
+    return { title, view: route.view, params };
   }
   return { title: "Not found", view: NotFoundView, params: {} };
 }
@@ -44,7 +56,7 @@ function Page() {
     if (shown.current) document.getElementById("content")?.focus();
     shown.current = title;
   }, [title]);
-  return html`<${Shell}><${View} key=${title} params=${params} /><//>`;
+  return html`<${Shell}><${View} params=${params} /><//>`;
 }
 
 /** Keeps the address in step with the session: to the login page, and back to where one was. */

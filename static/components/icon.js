@@ -32,9 +32,20 @@ const PATHS = {
   storage: "M4.5 6.5c0-3 15-3 15 0s-15 3-15 0v11c0 3 15 3 15 0v-11M4.5 12c0 3 15 3 15 0",
   bolt: "M13 3.5 5.5 13.5H11l-.5 7L18.5 10H13z",
   gone: "M5 12h14",
+  plugin: "M9.5 6.5a2.5 2.5 0 0 1 5 0V8H19v4.5h-1.5a2.5 2.5 0 0 0 0 5H19v2H5V8h4.5z",
+  open: "M13 5h6v6M19 5l-8.5 8.5M16.5 14v5H5V7.5h5",
+  list: "M8.5 6.5H20M8.5 12H20M8.5 17.5H20M4.5 6.5h.1M4.5 12h.1M4.5 17.5h.1",
 };
 
 /** @typedef {keyof typeof PATHS} IconName */
+
+/**
+ * @param {string} name
+ * @returns {name is IconName}
+ */
+export function isIconName(name) {
+  return Object.hasOwn(PATHS, name);
+}
 
 /**
  * @param {{name: IconName, size?: number}} props
@@ -57,7 +68,7 @@ export function Icon({ name, size = 18 }) {
  * @param {{name: string | null | undefined}} props
  */
 export function ActionIcon({ name }) {
-  if (name && Object.hasOwn(PATHS, name)) return html`<${Icon} name=${name} />`;
+  if (name && isIconName(name)) return html`<${Icon} name=${name} />`;
   if (name && name.length <= 8 && !/[\w-]/.test(name))
     return html`<span class="emoji">${name}</span>`;
   return html`<${Icon} name="bolt" />`;

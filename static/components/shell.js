@@ -9,6 +9,7 @@ import { isAdmin, logout, user } from "../lib/session.js";
 import { Button } from "./button.js";
 import { ConfirmDialog } from "./dialog.js";
 import { Icon } from "./icon.js";
+import { PluginLinks } from "./plugin-links.js";
 import { ThemeToggle } from "./theme-toggle.js";
 
 /** @import { ComponentChildren } from "preact" */
@@ -19,11 +20,13 @@ const PAGES = [
   { href: "/", icon: "home", name: "Dashboard" },
   { href: "/scripts", icon: "scripts", name: "Scripts", adminOnly: true },
   { href: "/history", icon: "history", name: "History" },
+  { href: "/plugins", icon: "plugin", name: "Plugins" },
 ];
 
 /** @param {string} href */
 function isCurrent(href) {
-  return href === "/" ? path.value === "/" : path.value.startsWith(href);
+  if (href === "/" || href === "/plugins") return path.value === href;
+  return path.value.startsWith(href);
 }
 
 function Navigation() {
@@ -80,6 +83,7 @@ export function Shell({ children }) {
     <header class="side">
       <a class="brand" href="/"><img src="/favicon.svg" alt="" width="26" height="26" />Toru</a>
       <${Navigation} />
+      <${PluginLinks} />
       <div class="side-foot">
         <div class="side-tools"><${Connection} /><${ThemeToggle} /></div>
         <${Person} />

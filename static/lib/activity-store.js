@@ -31,7 +31,7 @@ async function load() {
     `state=interrupted&limit=${FAILURES_SHOWN}`,
     ...scripts.map((script) => `script=${encodeURIComponent(script)}&limit=1`),
   ];
-  const answers = await Promise.all(queries.map((query) => get(`history?${query}`)));
+  const answers = await Promise.all(queries.map((query) => get(`history?output=0&${query}`)));
   return { actions, tasks: answers.flat().reduce(withTask, []) };
 }
 

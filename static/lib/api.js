@@ -41,6 +41,30 @@ async function readJson(response) {
 }
 
 /**
+ * @param {string} path
+ * @param {RequestInit} options
+ * @returns {Promise<Response>}
+ */
+async function send(path, options) {
+  try {
+    return await fetch(`/api/${path}`, options);
+  } catch {
+    throw new ApiError("The hub cannot be reached. Is it running?", 0);
+  }
+}
+
+/**
+ * @param {string} path
+ * @param {number} status
+ * @param {any} answer
+ * @returns {ApiError}
+ */
+function refusal(path, status, answer) {
+  if (status === 401 && !path.startsWith("auth/")) onUnauthorized();
+  return new ApiError(answer?.error || `The hub refused with status ${status}.`, status, answer);
+}
+
+/**
  * Sends one request below `/api/` and returns its JSON answer.
  * @param {string} method
  * @param {string} path without the leading `/api/`
@@ -53,17 +77,22 @@ export async function request(method, path, body) {
     body === undefined
       ? { method }
       : { method, headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
-  let response;
-  try {
-    response = await fetch(`/api/${path}`, options);
-  } catch {
-    throw new ApiError("The hub cannot be reached. Is it running?", 0);
-  }
+  const response = await send(path, options);
   const answer = await readJson(response);
   if (response.ok) return answer;
-  if (response.status === 401 && !path.startsWith("auth/")) onUnauthorized();
-  const sentence = answer?.error || `The hub refused with status ${response.status}.`;
-  throw new ApiError(sentence, response.status, answer ?? {});
+  throw refusal(path, response.status, answer ?? {});
+}
+
+/**
+ * Fetches something that is text and no JSON.
+ * @param {string} path without the leading `/api/`
+ * @returns {Promise<string>}
+ * @throws {ApiError}
+ */
+export async function getText(path) {
+  const response = await send(path, {});
+  if (response.ok) return response.text();
+  throw refusal(path, response.status, await readJson(response));
 }
 
 /** @param {string} path */

@@ -53,6 +53,16 @@ export function formatUptime(seconds) {
 }
 
 /**
+ * @param {number | null | undefined} ms
+ * @returns {string} such as `3.2 ms` or `1.4 s`
+ */
+export function formatLatency(ms) {
+  if (ms == null || !Number.isFinite(ms)) return "–";
+  if (ms >= 1000) return `${(ms / 1000).toFixed(1)} s`;
+  return `${ms.toFixed(ms < 10 ? 1 : 0)} ms`;
+}
+
+/**
  * A running clock such as `4:09` or `1:04:09`.
  * @param {number} seconds
  * @returns {string}
@@ -90,6 +100,23 @@ export function formatTime(iso, now = new Date()) {
 /** @param {Date} date */
 function midnight(date) {
   return new Date(date.getFullYear(), date.getMonth(), date.getDate()).getTime();
+}
+
+const EXACT_TIME = new Intl.DateTimeFormat("en-GB", {
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+  fractionalSecondDigits: 3,
+});
+
+/**
+ * The time of day to the millisecond, for lines of a log.
+ * @param {string} iso
+ * @returns {string} such as `14:03:12.045`
+ */
+export function formatExactTime(iso) {
+  const then = new Date(iso);
+  return Number.isNaN(then.getTime()) ? "–" : EXACT_TIME.format(then);
 }
 
 /**

@@ -64,7 +64,7 @@ export class HistoryStore {
    * @returns {Promise<Task[]>}
    */
   async #page(before) {
-    const query = new URLSearchParams({ limit: String(PAGE) });
+    const query = new URLSearchParams({ limit: String(PAGE), output: "0" });
     if (before) query.set("before", before);
     if (this.#state) query.set("state", this.#state);
     const page = await get(`history?${query}`);

@@ -24,21 +24,24 @@ export function navigate(to, { replace = false } = {}) {
 }
 
 /**
- * Matches a path against a pattern such as `/history/:id`.
+ * Matches a path against a pattern such as `/history/:id`. A pattern that ends in `/*` takes any
+ * path below it too, and gives what follows, with its slash, as `rest`.
  * @param {string} pattern
  * @param {string} pathname
  * @returns {Record<string, string> | null} the named parts, or null when it does not match
  */
 export function match(pattern, pathname) {
-  const wanted = pattern.split("/");
+  const isOpen = pattern.endsWith("/*");
+  const wanted = pattern.replace(/\/\*$/, "").split("/");
   const given = pathname.replace(/(.)\/$/, "$1").split("/");
-  if (wanted.length !== given.length) return null;
+  if (isOpen ? given.length < wanted.length : given.length !== wanted.length) return null;
   /** @type {Record<string, string>} */
   const params = {};
   for (const [i, part] of wanted.entries()) {
     if (part.startsWith(":") && given[i]) params[part.slice(1)] = given[i];
     else if (part !== given[i]) return null;
   }
+  if (isOpen) params.rest = `/${given.slice(wanted.length).join("/")}`;
   return params;
 }
 

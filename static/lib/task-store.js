@@ -19,7 +19,8 @@ export class TaskStore {
   /** @type {LiveQuery<Task>} */
   #query;
   #socket;
-  #id;
+  #taskId;
+  #path;
   #cleanups = new Cleanups();
 
   /** @type {import("@preact/signals").Signal<CancelStage | "">} */
@@ -30,10 +31,11 @@ export class TaskStore {
   /** @param {HubSocket} socket @param {string} id */
   constructor(socket, id) {
     this.#socket = socket;
-    this.#id = encodeURIComponent(id);
+    this.#taskId = id;
+    this.#path = `tasks/${encodeURIComponent(id)}`;
     this.#query = new LiveQuery(socket, {
       topic: "tasks",
-      load: () => get(`tasks/${this.#id}`),
+      load: () => get(this.#path),
       apply: (task, event) => (event.id === task.id ? mergeTask(task, event) : task),
     });
     this.task = this.#query.value;
@@ -47,7 +49,7 @@ export class TaskStore {
     this.#cleanups.add(
       () => this.#query.disconnect(),
       this.#socket.on("cancelling", (message) => {
-        const isOurs = message.task_id === this.task.value?.id;
+        const isOurs = message.task_id === this.#taskId;
         if (isOurs) this.#enter(/** @type {CancelStage} */ (message.stage));
       }),
     );
@@ -65,7 +67,7 @@ export class TaskStore {
   async cancel() {
     this.#enter("requested");
     try {
-      await post(`tasks/${this.#id}/cancel`);
+      await post(`${this.#path}/cancel`);
     } catch (error) {
       this.cancelStage.value = "";
       throw error;

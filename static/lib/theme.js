@@ -30,6 +30,12 @@ export function cycleTheme() {
   setTheme(ORDER[(ORDER.indexOf(theme.value) + 1) % ORDER.length]);
 }
 
+/** @returns {"light" | "dark"} what is shown at this moment */
+export function colourScheme() {
+  const system = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+  return theme.peek() === "system" ? system : /** @type {"light" | "dark"} */ (theme.peek());
+}
+
 /**
  * Calls back whenever colours may have changed.
  * @param {() => void} callback

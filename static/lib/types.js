@@ -85,6 +85,61 @@
  */
 
 /**
+ * @typedef {"discovered" | "starting" | "ready" | "unhealthy" | "backoff" | "stopping" | "stopped"
+ *   | "disabled" | "broken"} PluginState
+ */
+
+/**
+ * @typedef {object} PluginFigures
+ * @property {number | null} cpu_percent of one core
+ * @property {number | null} memory_bytes
+ * @property {number} requests
+ * @property {number} errors
+ * @property {number | null} latency_p50_ms
+ * @property {number | null} latency_p99_ms
+ * @property {number} restarts
+ * @property {number | null} uptime_s
+ */
+
+/**
+ * @typedef {object} Plugin
+ * @property {string} id of a broken file that says none, the file's name
+ * @property {string} name
+ * @property {string} version
+ * @property {string | null} author
+ * @property {string | null} icon
+ * @property {string | null} route
+ * @property {boolean} enabled
+ * @property {boolean} running
+ * @property {"healthy" | "unhealthy" | "disabled"} health
+ * @property {PluginState} state
+ * @property {string | null} reason a sentence: why it is broken, disabled or in trouble
+ * @property {boolean} degraded it says itself that it is not well
+ * @property {string} file
+ * @property {number | null} protocol
+ * @property {number | null} pid
+ * @property {string | null} socket_path
+ * @property {PluginFigures} figures
+ */
+
+/**
+ * @typedef {object} PluginEvent
+ * @property {number} id
+ * @property {string} plugin_id
+ * @property {string} event_type
+ * @property {string} timestamp
+ * @property {string | null} details a JSON text
+ */
+
+/** @typedef {"trace" | "debug" | "info" | "warn" | "error"} LogLevel */
+
+/**
+ * One line of a log, with whatever other fields the plugin wrote.
+ * @typedef {{timestamp: string, level: LogLevel, plugin: string, message: string, error?: string,
+ *   pid?: number, [field: string]: unknown}} LogLine
+ */
+
+/**
  * A message from the hub over the WebSocket.
  * @typedef {object} HubMessage
  * @property {string} type

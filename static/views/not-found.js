@@ -5,11 +5,14 @@
 import { Empty } from "../components/states.js";
 import { html } from "../lib/html.js";
 
-export function NotFoundView() {
+/** @import { ComponentChildren } from "preact" */
+
+/** @param {{children?: ComponentChildren}} props */
+export function NotFoundView({ children }) {
   return html`<header class="page-head"><h1 tabindex="-1">Not found</h1></header>
     <div class="card">
       <${Empty} icon="gone" title="There is no such page">
-        <a href="/">To the dashboard</a>
+        ${children || html`<a href="/">To the dashboard</a>`}
       <//>
     </div>`;
 }

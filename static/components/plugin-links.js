@@ -1,0 +1,40 @@
+/**
+ * The plugins' pages in the sidebar, each with how it does.
+ * Runs on: the page.
+ */
+import { useEffect } from "preact/hooks";
+import { html } from "../lib/html.js";
+import { hasPage, pluginMood, pluginWord } from "../lib/plugin-list.js";
+import { plugins } from "../lib/plugins.js";
+import { path } from "../lib/router.js";
+import { pageOf } from "./plugin-card.js";
+import { PluginIcon } from "./plugin-icon.js";
+import { HealthDot } from "./plugin-state.js";
+
+/** @import { Plugin } from "../lib/types.js" */
+
+/** @param {{plugin: Plugin}} props */
+function PluginLink({ plugin }) {
+  const href = pageOf(plugin);
+  const isCurrent = path.value === href || path.value.startsWith(`${href}/`);
+  const word = pluginWord(plugin);
+  return html`<a href=${href} title=${`${plugin.name}: ${word}`} aria-current=${isCurrent ? "page" : undefined}>
+    <${PluginIcon} plugin=${plugin} size="small" />
+    <span class="link-name">${plugin.name}</span>
+    ${pluginMood(plugin) !== "good" && html`<span class="visually-hidden">(${word})</span>`}
+    <${HealthDot} plugin=${plugin} />
+  </a>`;
+}
+
+/** Is there from the login to the logout, and keeps the list of plugins for all who ask. */
+export function PluginLinks() {
+  useEffect(() => {
+    plugins.connect();
+    return () => plugins.disconnect();
+  }, []);
+  const shown = (plugins.list.value ?? []).filter(hasPage);
+  if (shown.length === 0) return null;
+  return html`<nav class="plugin-links" aria-label="Plugins">
+    ${shown.map((plugin) => html`<${PluginLink} key=${plugin.id} plugin=${plugin} />`)}
+  </nav>`;
+}

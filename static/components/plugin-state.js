@@ -1,0 +1,32 @@
+/**
+ * How a plugin does: a dot, or a dot with a word.
+ * Runs on: the page.
+ */
+import { html } from "../lib/html.js";
+import { pluginMood, pluginWord } from "../lib/plugin-list.js";
+
+/** @import { Plugin } from "../lib/types.js" */
+
+/** @param {{plugin: Plugin}} props */
+export function HealthDot({ plugin }) {
+  return html`<span class="health-dot" data-mood=${pluginMood(plugin)}></span>`;
+}
+
+/** @param {{plugin: Plugin}} props */
+export function PluginBadge({ plugin }) {
+  return html`<span class="badge" data-mood=${pluginMood(plugin)}>
+    <${HealthDot} plugin=${plugin} />${pluginWord(plugin)}
+  </span>`;
+}
+
+/**
+ * Why it is not well, in words, with the file that it is about.
+ * @param {{plugin: Plugin}} props
+ */
+export function PluginReason({ plugin }) {
+  if (!plugin.reason) return null;
+  const mood = pluginMood(plugin);
+  return html`<p class="note reason" data-kind=${mood === "bad" ? "error" : "info"}>
+    <span><code class="mono">${plugin.file}</code>: ${plugin.reason}</span>
+  </p>`;
+}

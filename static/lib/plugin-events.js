@@ -1,0 +1,112 @@
+/**
+ * What has happened to a plugin, newest first, kept current.
+ * Runs on: the page.
+ */
+import { signal } from "@preact/signals";
+import { get } from "./api.js";
+import { LiveQuery } from "./live-query.js";
+
+/** @import { HubSocket } from "./socket.js" */
+/** @import { PluginEvent } from "./types.js" */
+
+const PAGE = 50;
+
+/**
+ * @param {PluginEvent[]} events
+ * @param {PluginEvent} told
+ * @returns {PluginEvent[]}
+ */
+function withEvent(events, told) {
+  if (events.some((event) => event.id === told.id)) return events;
+  return [...events, told].sort((a, b) => b.id - a.id);
+}
+
+export class PluginEvents {
+  atEnd = signal(false);
+
+  /** @type {LiveQuery<PluginEvent[]>} */
+  #query;
+  #path;
+
+  /** @param {HubSocket} socket @param {string} id the plugin's */
+  constructor(socket, id) {
+    this.#path = `plugins/${encodeURIComponent(id)}/events?limit=${PAGE}`;
+    this.#query = new LiveQuery(socket, {
+      topic: "plugins",
+      load: () => this.#page(""),
+      apply: (events, event) =>
+        event.type === "event" && event.plugin === id ? withEvent(events, event.event) : events,
+    });
+    this.events = this.#query.value;
+    this.error = this.#query.error;
+  }
+
+  connect() {
+    this.#query.connect();
+  }
+
+  disconnect() {
+    this.#query.disconnect();
+  }
+
+  refresh() {
+    return this.#query.refresh();
+  }
+
+  /** Adds older ones. */
+  async more() {
+    const older = await this.#page(`&before=${this.events.value?.at(-1)?.id ?? ""}`);
+    this.#query.update((events) => older.reduce(withEvent, events));
+  }
+
+  /** @param {string} rest of the query */
+  async #page(rest) {
+    /** @type {PluginEvent[]} */
+    const page = await get(this.#path + rest);
+    this.atEnd.value = page.length < PAGE;
+    return page;
+  }
+}
+
+/** @type {Record<string, string>} */
+const WORDS = {
+  started: "Started",
+  restarted: "Started again",
+  crashed: "Failed",
+  stopped: "Stopped",
+  disabled: "Disabled",
+  enabled: "Enabled",
+};
+
+/** @param {PluginEvent} event */
+export function eventWord(event) {
+  return WORDS[event.event_type] ?? event.event_type;
+}
+
+/**
+ * @param {PluginEvent} event
+ * @returns {string} its details as a person says them; those nobody foresaw, as they are
+ */
+export function eventDetails(event) {
+  const details = parsed(event.details);
+  if (details === null || typeof details !== "object") return event.details ?? "";
+  const { reason, failures, pid, protocol, exit_code, ...others } = details;
+  const rest = Object.keys(others).length > 0 ? [JSON.stringify(others)] : [];
+  if (reason === "asked") return ["An administrator asked for it.", ...rest].join(" ");
+  const parts = [
+    reason,
+    failures > 1 ? `Failure ${failures} in a row.` : "",
+    pid ? `Process ${pid}, protocol version ${protocol}.` : "",
+    !reason && exit_code != null ? `Exit code ${exit_code}.` : "",
+  ];
+  return [...parts.filter(Boolean), ...rest].join(" ");
+}
+
+/** @param {string | null} text */
+function parsed(text) {
+  try {
+    return JSON.parse(text ?? "{}");
+  } catch {
+    return null;
+  }
+}

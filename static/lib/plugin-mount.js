@@ -1,0 +1,107 @@
+/**
+ * The life of a plugin's page: its bundle is loaded, mounted, and unmounted again.
+ * Runs on: the page.
+ */
+import { signal } from "@preact/signals";
+import { sentence } from "./api.js";
+import { makeApi } from "./plugin-api.js";
+import { loadBundle } from "./plugin-bundle.js";
+import { colourScheme, onColoursChange } from "./theme.js";
+
+/** @import { ReadonlySignal } from "@preact/signals" */
+/** @import { PluginPage } from "./plugin-bundle.js" */
+/** @import { Plugin } from "./types.js" */
+
+const SETTLES_WITHIN_MS = 3_000;
+
+/** A page may take a moment to leave; the next one enters only then, so that no two of one
+ * plugin are there at once.
+ * @type {Promise<void>} */
+let left = Promise.resolve();
+
+/** @param {Promise<unknown>} promise */
+function settledOrLate(promise) {
+  const late = new Promise((resolve) => setTimeout(resolve, SETTLES_WITHIN_MS));
+  return Promise.race([promise.then(Boolean, Boolean), late]);
+}
+
+export class PluginMount {
+  /** @type {import("@preact/signals").Signal<"loading" | "mounted" | "failed">} */
+  phase = signal("loading");
+  /** What went wrong. */
+  error = signal("");
+
+  #plugin;
+  #path;
+  #isWanted = false;
+  /** @type {PluginPage | null} */
+  #page = null;
+  #leave = () => {};
+
+  /**
+   * @param {Plugin} plugin
+   * @param {ReadonlySignal<string>} path where below its page the person is
+   */
+  constructor(plugin, path) {
+    this.#plugin = plugin;
+    this.#path = path;
+  }
+
+  /** @param {HTMLElement} host */
+  connect(host) {
+    this.#isWanted = true;
+    const container = document.createElement("div");
+    container.className = "plugin-root";
+    host.append(container);
+    const theme = signal(colourScheme());
+    const stop = onColoursChange(() => {
+      theme.value = colourScheme();
+    });
+    const entered = this.#enter(container, theme);
+    this.#leave = () => {
+      stop();
+      container.remove();
+      left = this.#exit(container, entered);
+    };
+  }
+
+  disconnect() {
+    this.#isWanted = false;
+    this.#leave();
+    this.#leave = () => {};
+  }
+
+  /**
+   * @param {HTMLElement} container
+   * @param {ReadonlySignal<"light" | "dark">} theme
+   */
+  async #enter(container, theme) {
+    try {
+      await left;
+      const page = await loadBundle(this.#plugin);
+      if (!this.#isWanted) return;
+      this.#page = page;
+      await page.mount(container, makeApi(this.#plugin, { path: this.#path, theme }));
+      this.phase.value = "mounted";
+    } catch (error) {
+      if (!this.#isWanted) return;
+      console.error(`The page of the plugin ${this.#plugin.id} failed.`, error);
+      this.error.value = sentence(error);
+      this.phase.value = "failed";
+    }
+  }
+
+  /**
+   * @param {HTMLElement} container
+   * @param {Promise<void>} entered
+   */
+  async #exit(container, entered) {
+    await settledOrLate(entered);
+    try {
+      await settledOrLate(Promise.resolve(this.#page?.unmount?.(container)));
+    } catch (error) {
+      console.error(`The page of the plugin ${this.#plugin.id} did not leave in order.`, error);
+    }
+    this.#page = null;
+  }
+}
