@@ -94,20 +94,22 @@ class Kv:
         return self._call("kv.list", params, _page)
 
     def batch(self, changes: Iterable[dict[str, Any]]) -> Any:
-        """Make at most 100 changes, all or none. Protocol 2 only.
+        """Make at most 100 changes, all or none; return each one's new version. Protocol 2 only.
+
+        The version of a key that was deleted is None.
 
         Args:
             changes: each ``{"action": "set", "key", "value", "ttl_s"?, "if_version"?}`` or
                 ``{"action": "delete", "key", "if_version"?}``.
         """
-        return self._call("kv.batch", {"changes": [dict(change) for change in changes]}, _same)
+        return self._call("kv.batch", {"changes": [dict(change) for change in changes]}, _versions)
 
     def _call(self, method: str, params: dict[str, Any], convert: Any) -> Any:
         return self._plugin.call(method, params, convert)
 
 
-def _same(value: Any) -> Any:
-    return value
+def _versions(found: Any) -> Any:
+    return found.get("versions", []) if isinstance(found, dict) else found
 
 
 def _given(values: dict[str, Any]) -> dict[str, Any]:

@@ -229,10 +229,11 @@ class PluginTest:
     def _version(self, key: str) -> int:
         return self._versions.get(key, 1) if key in self.kv else 0
 
-    def _kv_get(self, params: dict[str, Any]) -> Any:
-        return self._entry(params["key"]) if params["key"] in self.kv else None
+    def _kv_get(self, params: dict[str, Any]) -> dict[str, Any]:
+        found = params["key"] in self.kv
+        return self._entry(params["key"]) if found else {"value": None, "version": 0}
 
-    def _kv_set(self, params: dict[str, Any]) -> int:
+    def _kv_set(self, params: dict[str, Any]) -> dict[str, Any]:
         key, value = params["key"], params["value"]
         self._check_version(params)
         if not 1 <= len(key.encode()) <= MAX_KEY_BYTES or len(value.encode()) > MAX_VALUE_BYTES:
@@ -242,12 +243,12 @@ class PluginTest:
         self._ends.pop(key, None)
         if params.get("ttl_s") is not None:
             self._ends[key] = time.monotonic() + self._ahead_s + params["ttl_s"]
-        return self._last_version
+        return {"version": self._last_version}
 
-    def _kv_delete(self, params: dict[str, Any]) -> bool:
+    def _kv_delete(self, params: dict[str, Any]) -> dict[str, Any]:
         self._check_version(params)
         self._ends.pop(params["key"], None)
-        return self.kv.pop(params["key"], None) is not None
+        return {"deleted": self.kv.pop(params["key"], None) is not None}
 
     def _check_version(self, params: dict[str, Any]) -> None:
         wanted = params.get("if_version")
@@ -265,13 +266,13 @@ class PluginTest:
             "cursor": page[-1] if len(keys) > len(page) else None,
         }
 
-    def _kv_batch(self, params: dict[str, Any]) -> list[int | None]:
+    def _kv_batch(self, params: dict[str, Any]) -> dict[str, Any]:
         changes = params["changes"]
         if len(changes) > MAX_BATCH:
             raise CallError("TOO_LARGE", f"a batch has at most {MAX_BATCH} changes")
         before = dict(self.kv), dict(self._versions), dict(self._ends)
         try:
-            return [self._change(change) for change in changes]
+            return {"versions": [self._change(change) for change in changes]}
         except CallError:
             stored, self._versions, self._ends = before
             self.kv.clear()
@@ -280,7 +281,7 @@ class PluginTest:
 
     def _change(self, change: dict[str, Any]) -> int | None:
         if change["action"] == "set":
-            return self._kv_set(change)
+            return int(self._kv_set(change)["version"])
         self._kv_delete(change)
         return None
 
