@@ -68,11 +68,18 @@ def many() -> bool:
 
 def pour() -> bool:
     """1 GiB to two viewers that read and one that never does."""
-    with _hub(max_output_bytes=2 * POUR_BYTES) as hub:
-        taken = load.pour(hub, POUR_BYTES, viewers=2, stalled=1)
-    whole = all((viewer.next_offset, viewer.gaps) == (POUR_BYTES, 0) for viewer in taken.viewers)
-    print(f"1 GiB to two viewers, a third stalled: {taken.seconds:.1f} s, every byte: {whole}")
-    return _memory_and_lag(taken) and whole
+    rounds = []
+    for _ in range(3):
+        with _hub(max_output_bytes=2 * POUR_BYTES) as hub:
+            rounds.append(load.pour(hub, POUR_BYTES, viewers=2, stalled=1))
+    whole = all(
+        (viewer.next_offset, viewer.gaps) == (POUR_BYTES, 0)
+        for taken in rounds
+        for viewer in taken.viewers
+    )
+    seconds = statistics.median(taken.seconds for taken in rounds)
+    print(f"1 GiB to two viewers, a third stalled: {seconds:.1f} s, every byte: {whole}")
+    return _memory_and_lag(rounds) and whole
 
 
 def viewers() -> bool:
@@ -81,17 +88,20 @@ def viewers() -> bool:
         taken = load.pour(hub, POUR_BYTES, viewers=50)
     ended = all(viewer.ended for viewer in taken.viewers)
     print(f"1 GiB poured, 50 viewers: {taken.seconds:.1f} s, all came to the end: {ended}")
-    return _memory_and_lag(taken) and ended
+    return _memory_and_lag([taken]) and ended
 
 
-def _memory_and_lag(taken: load.Pour) -> bool:
-    grown = _verdict("hub and runner grow, MiB", taken.growth_bytes / load.MIB, 64.0)
+def _memory_and_lag(rounds: list[load.Pour]) -> bool:
+    growth = max(taken.growth_bytes for taken in rounds) / load.MIB
+    grown = _verdict("hub and runner grow, MiB", growth, 64.0)
+    machine_ms = statistics.median(taken.machine_lag_p99_s for taken in rounds) * 1000
+    slowest_ms = max(taken.slowest_answer_s for taken in rounds) * 1000
     print(
-        f"  the machine wakes a process that only sleeps {taken.machine_lag_p99_s * 1000:.1f} ms "
-        f"late (p99); slowest answer of /api/health {taken.slowest_answer_s * 1000:.0f} ms"
+        f"  the machine wakes a process that only sleeps {machine_ms:.1f} ms late (p99); "
+        f"slowest answer of /api/health {slowest_ms:.0f} ms"
     )
-    own_s = max(0.0, taken.lag_p99_s - taken.machine_lag_p99_s)
-    lag = _verdict("loop lag p99 without the machine's, ms", own_s * 1000, LAG_BUDGET_S * 1000)
+    own_s = statistics.median(taken.lag_p99_s - taken.machine_lag_p99_s for taken in rounds)
+    lag = _verdict("loop lag p99 above the machine's, ms", own_s * 1000, LAG_BUDGET_S * 1000)
     return grown and lag
 
 

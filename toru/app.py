@@ -19,7 +19,7 @@ import pykka
 import tornado.netutil
 
 from toru.actors.auth import Admin, Auth
-from toru.actors.client import Client, Connection
+from toru.actors.client import TURNS, Client, Connection
 from toru.actors.hub import Hub, Members
 from toru.actors.log_sink import (
     LOG_READER,
@@ -210,13 +210,14 @@ class Clients:
         self._system = system
         self._children = Children(system, "hub", outlive_parent=True)
         self._numbers = itertools.count(1)
+        self._turns = asyncio.Semaphore(TURNS)
         self.members: Members = {}
 
     def open(self, connection: Connection, session: Session) -> Address:
         """Start the actor of a connection."""
         at = self._system.address
         name = f"client/{next(self._numbers)}"
-        args = (connection, session, at("auth"), at("task_manager"), at("hub"))
+        args = (connection, session, at("auth"), at("task_manager"), at("hub"), self._turns)
         return self._children.start(
             ChildSpec(name, Client, args=args, restart=Restart.TEMPORARY, shutdown_s=1.0)
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import statistics
 from pathlib import Path
 
 import psutil
@@ -73,19 +75,22 @@ def test_three_million_lines_reach_a_client_whole_and_within_the_budget(
     assert min(ours.seconds / bare_s for ours, bare_s in pairs) <= 5
 
 
-def test_a_viewer_that_stops_reading_costs_no_memory_and_delays_nobody(
-    own_hub: HubProcess,
-) -> None:
-    hub, size = own_hub, 1024 * load.MIB
-    kept = {"value": str(2 * size)}
-    assert hub.http("PUT", "/api/settings/max_output_bytes", kept).status == 200
-    hub.run(hub.script("warm.sh", "echo warm\n"))
-    result = load.pour(hub, size, viewers=2, stalled=1)
-    for viewer in result.viewers:
-        assert (viewer.ended, viewer.gaps, viewer.next_offset) == (True, 0, size)
-    assert result.growth_bytes < 64 * load.MIB
-    # What the machine adds for a process that only sleeps is not the loop's doing.
-    assert result.lag_p99_s <= 0.020 + result.machine_lag_p99_s
+def test_a_viewer_that_stops_reading_costs_no_memory_and_delays_nobody(tmp_path: Path) -> None:
+    size = 1024 * load.MIB
+    lags_s = []
+    for attempt in range(3):
+        with HubProcess(tmp_path / str(attempt)) as hub:
+            kept = {"value": str(2 * size)}
+            assert hub.http("PUT", "/api/settings/max_output_bytes", kept).status == 200
+            hub.run(hub.script("warm.sh", "echo warm\n"))
+            result = load.pour(hub, size, viewers=2, stalled=1)
+        for viewer in result.viewers:
+            assert (viewer.ended, viewer.gaps, viewer.next_offset) == (True, 0, size)
+        assert result.growth_bytes < 64 * load.MIB
+        # What the machine adds for a process that only sleeps is not the loop's doing.
+        lags_s.append(result.lag_p99_s - result.machine_lag_p99_s)
+        shutil.rmtree(tmp_path / str(attempt))
+    assert statistics.median(lags_s) <= 0.020
 
 
 def test_fifty_viewers_all_come_to_the_end(own_hub: HubProcess) -> None:

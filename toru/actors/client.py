@@ -35,12 +35,15 @@ from toru.actors.messages.tasks import (
     View,
 )
 from toru.actors.runtime import ActorContext, Address, LoopActor, Message
-from toru.errors import ToruError, Unauthorized, Unavailable
+from toru.errors import DeadlineExceeded, ToruError, Unauthorized, Unavailable
 
 logger = logging.getLogger("toru.client")
 
 UNSENT_LIMIT_BYTES = 2 * 1024 * 1024
 """How much may wait for one connection; a viewer over it is read from disk later."""
+
+TURNS = 6
+"""How many connections send a stretch of output in one turn of the loop."""
 
 MAX_CURSORS = 16_384
 MAX_STARTING = 32
@@ -92,8 +95,21 @@ class Client(LoopActor):
         auth: Address,
         tasks: Address,
         hub: Address,
+        turns: asyncio.Semaphore,
     ) -> None:
+        """Create the actor of a connection.
+
+        Args:
+            context: given by the supervisor.
+            connection: the socket.
+            session: who is at its other end.
+            auth: knows whether the session lives.
+            tasks: starts and finds runs.
+            hub: knows who is subscribed to what.
+            turns: shared by all clients: how many of them send output in one turn of the loop.
+        """
         super().__init__(context)
+        self._turns = turns
         self._connection = connection
         self._session = session
         self._auth = auth
@@ -242,19 +258,29 @@ class Client(LoopActor):
                 await self._room.wait()
                 if cursor.offset is None or cursor.offset >= cursor.size:
                     break
-                made = await self._task(task_id).ask(ReadFrames(cursor.offset))
-                if self._cursors.get(task_id) is not cursor:
-                    return
-                if made.next_offset == cursor.offset:
+                if not await self._send_stretch(task_id, cursor, cursor.offset):
                     break
-                for frame in made.frames:
-                    self._send(frame)
-                cursor.offset = made.next_offset
             self._send_end(task_id, cursor)
-        except Unavailable:
+        except (Unavailable, DeadlineExceeded):
             self.timers.after(("again", task_id), _RETRY_S, TaskReplaced(task_id))
         finally:
             cursor.sending = False
+
+    async def _send_stretch(self, task_id: str, cursor: _Cursor, offset: int) -> bool:
+        """Send the frames from ``offset`` on; return whether there were any.
+
+        The turn ends only after the loop has had its own, so that however many viewers there
+        are, everything else waits for a few of them at most.
+        """
+        async with self._turns:
+            made = await self._task(task_id).ask(ReadFrames(offset))
+            if made.next_offset == offset or self._cursors.get(task_id) is not cursor:
+                return False
+            for frame in made.frames:
+                self._send(frame)
+            cursor.offset = made.next_offset
+            await asyncio.sleep(0)
+        return True
 
     def _send_end(self, task_id: str, cursor: _Cursor) -> None:
         if cursor.end is None or self._cursors.get(task_id) is not cursor:

@@ -16,7 +16,7 @@ TAIL_BYTES = 64 * 1024
 """How much of the output the history keeps as text."""
 
 _MAX_FRAME_BYTES = 256 * 1024
-_MIN_FRAME_BYTES = 32 * 1024
+_MIN_FRAME_BYTES = 64 * 1024
 _TURN_BYTES = 1024 * 1024
 _CACHED_FRAMES = 8
 
