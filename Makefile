@@ -32,6 +32,10 @@ bench: ## measure the budgets, side by side with bare programs
 plugins: ## build the plugins whose sources lie in plugins/
 	@$(PYTHON) -m tools.bootstrap run
 
+screenshots: ## take the pictures in docs/screenshots anew, from real runs
+	@$(PYTHON) -m tools.bootstrap test
+	@CHROMIUM="$$(cat .venv/chromium-path)" $(BIN)/python -m tools.screenshots
+
 wheel: ## build dist/toru-*.whl, the dashboard inside
 	@$(PYTHON) -m tools.bootstrap run
 	@$(BIN)/python -m tools.wheel dist

@@ -95,6 +95,8 @@ def logging_to(
     chosen = getattr(logging, level.upper())
     root.setLevel(max(chosen, logging.INFO))
     logging.getLogger("toru").setLevel(chosen)
+    # Below warning Tornado logs what strangers send, who could fill the log with it.
+    logging.getLogger("tornado").setLevel(max(chosen, logging.WARNING))
     logging.captureWarnings(True)
     threading.excepthook = _log_thread_failure
     writer.start()
@@ -107,6 +109,7 @@ def logging_to(
         root.handlers[:] = before[1]
         threading.excepthook = before[2]
         logging.getLogger("toru").setLevel(logging.NOTSET)
+        logging.getLogger("tornado").setLevel(logging.NOTSET)
         file.close()
 
 

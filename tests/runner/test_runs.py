@@ -70,7 +70,9 @@ def test_a_run_begins_with_no_signal_ignored_or_blocked_and_the_usual_limits(hub
 
     descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     lines = hub.output("a").split()
-    assert lines[1] == lines[3] == b"0" * 16
+    # 32 and 33 are glibc's own: GNU make leaves them ignored, and nobody can set them otherwise.
+    glibc = 1 << 31 | 1 << 32
+    assert int(lines[1], 16) & ~glibc == int(lines[3], 16) & ~glibc == 0
     assert int(lines[4]) == descriptors
     assert int(lines[5], 8) == mask
 
