@@ -110,7 +110,9 @@ async def test_no_timer_outlives_its_actor(system, ticker_class, ticks):
     assert ticks == told
 
 
-async def test_a_repeating_timer_goes_on_though_a_full_mailbox_refused_ticks(system, ticker_class, ticks):
+async def test_a_repeating_timer_goes_on_though_a_full_mailbox_refused_ticks(
+    system, ticker_class, ticks
+):
     ticker = await spawn(system, ticker_class, ticks)
     (actor,) = await ticker.ask(Do(lambda actor: [actor]))
 
