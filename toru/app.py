@@ -19,7 +19,8 @@ import pykka
 import tornado.netutil
 
 from toru.actors.auth import Admin, Auth
-from toru.actors.client import TURNS, Client, Connection
+from toru.actors.client import TURNS, Client
+from toru.actors.client_outbox import Connection
 from toru.actors.hub import Hub, Members
 from toru.actors.log_sink import (
     LOG_READER,
