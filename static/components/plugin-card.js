@@ -45,7 +45,7 @@ function Actions({ plugin }) {
   return html`<footer class="plugin-actions">
     <${PluginSwitch} plugin=${plugin} />
     <a class="button quiet" href=${detailsOf(plugin)}><${Icon} name="list" /><span>Details</span></a>
-    <${RestartButton} plugin=${plugin} />
+    <${RestartButton} plugin=${plugin} look="quiet" />
     ${open}
   </footer>`;
 }

@@ -72,14 +72,15 @@ export function PluginSwitch({ plugin }) {
   </button>`;
 }
 
-/** @param {{plugin: Plugin}} props */
-export function RestartButton({ plugin }) {
+/** @param {{plugin: Plugin, look?: "plain" | "quiet"}} props a quiet one shows only its icon */
+export function RestartButton({ plugin, look = "plain" }) {
   return html`<${Button}
+    look=${look}
     icon="again"
     label=${`Restart ${plugin.name}`}
     disabled=${!plugin.enabled || isMoving(plugin)}
     onPress=${() => ask(plugin, "restart")}
   >
-    Restart
+    ${look === "plain" && "Restart"}
   <//>`;
 }

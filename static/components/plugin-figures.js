@@ -15,6 +15,14 @@ function Figure({ name, value, title, isBad = false }) {
   </div>`;
 }
 
+/**
+ * @param {number | null} seconds
+ * @returns {string}
+ */
+function uptime(seconds) {
+  return seconds !== null && seconds < 10 ? `${Math.floor(seconds)} s` : formatDuration(seconds);
+}
+
 /** @param {{plugin: Plugin}} props */
 export function PluginFigures({ plugin }) {
   const figures = plugin.figures;
@@ -27,14 +35,14 @@ export function PluginFigures({ plugin }) {
   return html`<dl class="plugin-figures">
     <${Figure} name="Processor" value=${formatPercent(cpu_percent)} title="Share of one core" />
     <${Figure} name="Memory" value=${formatBytes(memory_bytes)} />
-    <${Figure} name="Uptime" value=${formatDuration(uptime_s && Math.floor(uptime_s))} />
+    <${Figure} name="Uptime" value=${uptime(uptime_s)} />
+    <${Figure} name="Restarts" value=${count(figures.restarts)} isBad=${figures.restarts > 0} />
     <${Figure} name="Requests" value=${count(figures.requests)} />
     <${Figure} name="Errors" value=${count(figures.errors)} isBad=${figures.errors > 0} />
     <${Figure}
-      name="Answers in"
+      name="Answers in, p50 / p99"
       value=${latency}
       title="Half of the last 1,000 answers were faster than the first figure, 99 of 100 faster than the second"
     />
-    <${Figure} name="Restarts" value=${count(figures.restarts)} isBad=${figures.restarts > 0} />
   </dl>`;
 }

@@ -94,8 +94,8 @@ export function eventDetails(event) {
   const rest = Object.keys(others).length > 0 ? [JSON.stringify(others)] : [];
   if (reason === "asked") return ["An administrator asked for it.", ...rest].join(" ");
   const parts = [
-    reason,
     failures > 1 ? `Failure ${failures} in a row.` : "",
+    reason,
     pid ? `Process ${pid}, protocol version ${protocol}.` : "",
     !reason && exit_code != null ? `Exit code ${exit_code}.` : "",
   ];

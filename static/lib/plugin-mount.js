@@ -3,7 +3,7 @@
  * Runs on: the page.
  */
 import { signal } from "@preact/signals";
-import { sentence } from "./api.js";
+import { ApiError, sentence } from "./api.js";
 import { makeApi } from "./plugin-api.js";
 import { loadBundle } from "./plugin-bundle.js";
 import { colourScheme, onColoursChange } from "./theme.js";
@@ -26,7 +26,7 @@ function settledOrLate(promise) {
 }
 
 export class PluginMount {
-  /** @type {import("@preact/signals").Signal<"loading" | "mounted" | "failed">} */
+  /** @type {import("@preact/signals").Signal<"loading" | "mounted" | "failed" | "absent">} */
   phase = signal("loading");
   /** What went wrong. */
   error = signal("");
@@ -85,6 +85,10 @@ export class PluginMount {
       this.phase.value = "mounted";
     } catch (error) {
       if (!this.#isWanted) return;
+      if (error instanceof ApiError && error.body.code === "no_bundle") {
+        this.phase.value = "absent";
+        return;
+      }
       console.error(`The page of the plugin ${this.#plugin.id} failed.`, error);
       this.error.value = sentence(error);
       this.phase.value = "failed";

@@ -9,7 +9,7 @@ import { detailsOf } from "../components/plugin-card.js";
 import { PluginIcon } from "../components/plugin-icon.js";
 import { PluginBadge } from "../components/plugin-state.js";
 import { PageFailed, PageWaits } from "../components/plugin-trouble.js";
-import { Failure, Loading } from "../components/states.js";
+import { Empty, Failure, Loading } from "../components/states.js";
 import { html } from "../lib/html.js";
 import { isServing } from "../lib/plugin-list.js";
 import { PluginMount } from "../lib/plugin-mount.js";
@@ -31,7 +31,13 @@ function Mounted({ plugin, path, onRetry }) {
   const phase = mount.phase.value;
   return html`${phase === "loading" && html`<${Loading} what="the plugin's page" />`}
     ${phase === "failed" && html`<${PageFailed} plugin=${plugin} error=${mount.error.value} onRetry=${onRetry} />`}
-    <div class="plugin-host" hidden=${phase === "failed"} ref=${host}></div>`;
+    ${
+      phase === "absent" &&
+      html`<div class="card">
+        <${Empty} icon="plugin" title="This plugin has no page">It works without one.<//>
+      </div>`
+    }
+    <div class="plugin-host" hidden=${phase !== "mounted" && phase !== "loading"} ref=${host}></div>`;
 }
 
 /** @param {{plugin: Plugin, path: ReadonlySignal<string>}} props */

@@ -24,7 +24,7 @@ def test_a_client_uses_quick_actions_and_sees_only_its_own_runs(
 
     dashboard.log_in("/", "lena", PASSWORD)
     navigation = page.get_by_role("navigation")
-    expect(navigation.get_by_role("link")).to_have_text(["Dashboard", "History"])
+    expect(navigation.get_by_role("link")).to_have_text(["Dashboard", "History", "Plugins"])
     expect(page.get_by_text("Lena", exact=True)).to_be_visible()
     page.get_by_role("button", name="Mine").first.click()
     dashboard.terminal_has("for everybody")
