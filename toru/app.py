@@ -37,6 +37,7 @@ from toru.actors.password_hasher import PasswordHasher
 from toru.actors.plugin import PluginServices
 from toru.actors.plugin_folder import PluginFolder
 from toru.actors.plugin_manager import PluginManager
+from toru.actors.plugin_places import PluginPlaces
 from toru.actors.plugin_prober import PluginProber
 from toru.actors.quick_actions import QuickActions
 from toru.actors.runner_link import RunnerLink
@@ -87,12 +88,13 @@ async def serve(config: Config) -> int:
         stack.callback(loop_lag.close)
         log_sinks = PluginLogSinks(system, config.log_dir)
         clients = Clients(system)
+        places = PluginPlaces(system)
         for spec in actor_specs(
-            system, config, storage, clients.members, loop_lag, log_sinks, descriptors
+            system, config, storage, clients.members, loop_lag, log_sinks, places, descriptors
         ):
             await system.spawn(spec)
 
-        services = _services(system, config, clients)
+        services = _services(system, config, clients, places)
         server = WebServer(services)
         stack.push_async_callback(server.drain, DRAIN_S)
         stack.push_async_callback(clients.close_all)
@@ -112,6 +114,7 @@ def actor_specs(
     members: Members,
     loop_lag: LoopLag,
     log_sinks: PluginLogSinks,
+    places: PluginPlaces,
     descriptors: int,
 ) -> Iterator[ChildSpec]:
     """Yield what is to be started, each once the one before it is up."""
@@ -191,11 +194,12 @@ def actor_specs(
         data_dir=config.data_dir,
         log_dir=config.log_dir,
         instance_id=storage.instance_id,
+        backoff=config.plugin_backoff,
     )
     yield ChildSpec(
         "plugin_manager",
         PluginManager,
-        args=(plugins, at("plugin_prober")),
+        args=(plugins, at("plugin_prober"), places),
         shutdown_s=30.0,
     )
 
@@ -271,7 +275,9 @@ def _signals(stop: _Stop) -> Iterator[None]:
             loop.remove_signal_handler(number)
 
 
-def _services(system: ActorSystem, config: Config, clients: Clients) -> Services:
+def _services(
+    system: ActorSystem, config: Config, clients: Clients, places: PluginPlaces
+) -> Services:
     at = system.address
     return Services(
         config=config,
@@ -286,6 +292,7 @@ def _services(system: ActorSystem, config: Config, clients: Clients) -> Services
         hub=at("hub"),
         runner=at("runner_link"),
         plugins=at("plugin_manager"),
+        plugin_places=places,
         log_reader=at(LOG_READER),
         started_at=utc_now(),
         open_client=clients.open,

@@ -76,6 +76,8 @@ class Config:
         scripts_dir: the first value of the setting ``scripts_dir``.
         plugins_dir: the plugins' binaries.
         socket_dir: the plugins' sockets.
+        plugin_backoff: a factor for the pauses before a plugin that failed is started again; None
+            is 1, give or take 20 % so that plugins that fell together rise apart.
         log_dir: the folder of the logs, already known to be writable.
         log_level: ``error``, ``warning``, ``info`` or ``debug``.
         warnings: sentences that the start shows, once each.
@@ -94,6 +96,7 @@ class Config:
     scripts_dir: Path
     plugins_dir: Path
     socket_dir: Path
+    plugin_backoff: float | None
     log_dir: Path
     log_level: str
     warnings: tuple[str, ...] = ()
@@ -139,6 +142,7 @@ def load_config(
         scripts_dir=_folder_to_read(environ, "SCRIPTS_DIR", "scripts"),
         plugins_dir=_folder_to_read(environ, "TORU_PLUGINS_DIR", "plugins"),
         socket_dir=_path(environ, "TORU_SOCKET_DIR") or data_dir / "run",
+        plugin_backoff=_factor(environ, "TORU_PLUGIN_BACKOFF"),
         log_dir=_path(environ, "TORU_LOG_DIR") or SYSTEM_LOG_DIR,
         log_level=_log_level(environ),
     )
@@ -206,6 +210,19 @@ def _flag(environ: Mapping[str, str], name: str) -> bool:
     if text in _TRUE or text in _FALSE:
         return text in _TRUE
     raise ConfigError(f"{name} must be 1, true, 0 or false, not {environ[name]!r}.")
+
+
+def _factor(environ: Mapping[str, str], name: str) -> float | None:
+    text = environ.get(name, "").strip()
+    if not text:
+        return None
+    try:
+        factor = float(text)
+    except ValueError:
+        factor = -1.0
+    if not 0.0 <= factor <= 100.0:
+        raise ConfigError(f"{name} must be a number from 0 to 100, not {text!r}.")
+    return factor
 
 
 def _name(

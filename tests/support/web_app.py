@@ -11,6 +11,7 @@ from typing import Any
 
 from tornado.testing import bind_unused_port
 
+from toru.actors.plugin_places import PluginPlaces
 from toru.actors.runtime import ActorSystem
 from toru.clock import utc_now
 from toru.config import load_config
@@ -61,6 +62,7 @@ class WebStage:
             hub=at("hub"),
             runner=at("runner_link"),
             plugins=at("plugin_manager"),
+            plugin_places=PluginPlaces(self.system),
             log_reader=at("log_reader"),
             started_at=utc_now(),
             open_client=lambda _connection, _session: at("client/1"),

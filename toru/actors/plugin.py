@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import json
 import logging
 import os
@@ -29,6 +30,7 @@ from toru.actors.messages.plugins import (
     DisablePlugin,
     EnablePlugin,
     Forward,
+    GiveUpForward,
     MarkBroken,
     MarkRemoved,
     PluginAnswer,
@@ -39,6 +41,7 @@ from toru.actors.messages.plugins import (
     PluginView,
     Replace,
     RestartPlugin,
+    RunsKnown,
     SetEnabled,
     StopPlugin,
 )
@@ -53,6 +56,7 @@ from toru.actors.messages.runner import (
     RunProgress,
     RunStage,
     RunStarted,
+    RunStatus,
     SignalRun,
     SpawnRun,
 )
@@ -61,6 +65,7 @@ from toru.actors.plugin_figures import Figures
 from toru.actors.plugin_link import LinkBroken, LinkContext, PluginLink
 from toru.actors.plugin_link_v1 import LinkV1
 from toru.actors.plugin_link_v2 import LinkV2
+from toru.actors.plugin_sockets import prepare
 from toru.actors.runtime import ActorContext, Address, LoopActor, Message
 from toru.clock import monotonic, utc_now
 from toru.domain import plugin_life as life
@@ -91,7 +96,8 @@ class PluginServices(msgspec.Struct, frozen=True):
 
     Attributes:
         log_sink: returns the address of the sink of a plugin's log, which it starts if need be.
-        jitter: how much the backoff varies; 0 in tests of its exact length.
+        backoff: a factor for the pauses before a plugin is started again; None for pauses that
+            vary by 20 %, so that plugins that fell together rise apart.
     """
 
     runner: Address
@@ -108,7 +114,7 @@ class PluginServices(msgspec.Struct, frozen=True):
     data_dir: Path
     log_dir: Path
     instance_id: str
-    jitter: float = _JITTER
+    backoff: float | None = None
 
 
 class _LifeTimer(Message[None], frozen=True):
@@ -141,7 +147,8 @@ class Plugin(LoopActor):
         self._stderr = b""
         self._link: PluginLink | None = None
         self._opening: asyncio.Task[None] | None = None
-        self._waiting = 0
+        self._forwards: dict[asyncio.Future[PluginAnswer], int] = {}
+        self._socket_address = ""
         self._asks: dict[str, asyncio.Future[None]] = {}
         self._records: asyncio.Queue[Coroutine[Any, Any, None]] = asyncio.Queue()
         self._persist_error: ToruError | None = None
@@ -154,6 +161,10 @@ class Plugin(LoopActor):
     @property
     def _socket_path(self) -> Path:
         return self._services.socket_dir / f"{self._id}.sock"
+
+    @property
+    def _data_folder(self) -> Path:
+        return self._services.data_dir / "plugins" / self._id
 
     async def on_start(self) -> None:  # type: ignore[override]  # pykka's hook, awaited here
         """Begin the plugin's life, after what an earlier hub or actor has left of it."""
@@ -181,6 +192,8 @@ class Plugin(LoopActor):
         match message:
             case Forward(request=request):
                 return self._forward(request)
+            case GiveUpForward(id=request_id):
+                self._give_up(request_id)
             case RunOutput():
                 self._take_output(message)
             case RunStarted(id=run_id, pid=pid):
@@ -188,6 +201,8 @@ class Plugin(LoopActor):
                     self._apply(life.Spawned(self._state.spawn, pid))
             case RunExited(report=report):
                 self._take_exit(report)
+            case RunsKnown(runs=runs):
+                return self._compare(runs)
             case _LifeTimer(kind=kind, serial=serial):
                 self._apply(life.TimerFired(kind, serial))
             case EnablePlugin():
@@ -215,9 +230,10 @@ class Plugin(LoopActor):
     # The life
 
     def _apply(self, event: life.Event) -> None:
-        spread = self._services.jitter
-        jitter = 1.0 + random.uniform(-spread, spread)  # noqa: S311 - spreads restarts, no secret
-        self._state, instructions = decide(self._state, event, monotonic(), jitter)
+        factor = self._services.backoff
+        if factor is None:
+            factor = 1.0 + random.uniform(-_JITTER, _JITTER)  # noqa: S311 - spreads, no secret
+        self._state, instructions = decide(self._state, event, monotonic(), factor)
         for instruction in instructions:
             self._do(instruction)
         if self._state.is_gone:
@@ -273,12 +289,15 @@ class Plugin(LoopActor):
             del self._asks[token]
 
     async def _stop_plugin(self) -> None:
+        if self._link is not None:
+            self._link.fail("The hub is being stopped.")  # the web has waited for them already
         self._apply(life.Shutdown())
         await self._gone.wait()
         await self._records.join()
 
     def _replace(self, metadata: Any, file: Any) -> None:
-        if file.signature == self._file.signature and metadata == self._metadata:
+        is_same = file.signature == self._file.signature and metadata == self._metadata
+        if is_same and not self._state.removed and self._state.broken is None:
             return
         self._metadata, self._file = metadata, file
         self._apply(life.BinaryChanged(max(metadata.protocols)))
@@ -335,16 +354,23 @@ class Plugin(LoopActor):
         run_id = self._run_id = f"{RUN_PREFIX}{self._id}.{uuid7()}"
         self._instance = str(uuid.uuid4())
         try:
-            await asyncio.to_thread(_clear_socket, self._socket_path)
-            await self._services.runner.ask(self._spawn_message(run_id, protocol), deadline_s=30.0)
+            self._socket_address = await asyncio.to_thread(self._make_room)
+            message = self._spawn_message(run_id, protocol)
+            spawned = await self._services.runner.ask(message, deadline_s=30.0)
         except ToruError as error:
             self._apply(life.SpawnRefused(spawn, error.sentence))
         except OSError as error:
-            sentence = f"The folder of its socket cannot be used: {error.strerror}."
+            sentence = f"A folder of it cannot be used: {error.strerror or error}."
             self._apply(life.SpawnRefused(spawn, sentence))
+        else:
+            self._apply(life.Spawned(spawn, spawned.pid))  # unless `RunStarted` has said so
+
+    def _make_room(self) -> str:
+        self._data_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return prepare(self._socket_path)
 
     def _spawn_message(self, run_id: str, protocol: int) -> SpawnRun:
-        environment = clean_environment(os.environ) | {"TORU_PLUGIN_SOCKET": str(self._socket_path)}
+        environment = clean_environment(os.environ) | {"TORU_PLUGIN_SOCKET": self._socket_address}
         if protocol > 1:
             environment |= {"TORU_PROTOCOLS": "1,2", "TORU_INSTANCE": self._instance}
         return SpawnRun(
@@ -404,6 +430,21 @@ class Plugin(LoopActor):
             await self._services.runner.ask(CancelRun(run_id, 0.0))
             await self._services.runner.ask(ForgetRun(run_id))
 
+    async def _compare(self, runs: tuple[RunStatus, ...]) -> None:
+        """Hear what has become of the process while the runner was not there."""
+        own, stranger_ids = None, []
+        for status in runs:
+            if status.id == self._run_id:
+                own = status
+            elif status.id not in self._leftovers:
+                stranger_ids.append(status.id)
+        if own is not None and own.exit is not None:
+            self._take_exit(own.exit)
+        elif own is None and self._run_id is not None and self._state.process == "alive":
+            self._take_exit(ExitReport(self._run_id, None, "", utc_now(), reason="interrupted"))
+        for run_id in stranger_ids:
+            await self._end_run(run_id)
+
     async def _find_own_runs(self) -> list[str]:
         runs = await self._services.runner.ask(ListRunIds(f"{RUN_PREFIX}{self._id}."))
         return sorted(runs, reverse=True)
@@ -428,8 +469,9 @@ class Plugin(LoopActor):
             instance=self._instance,
             instance_id=services.instance_id,
             socket_path=self._socket_path,
+            socket_address=self._socket_address,
             log_path=services.log_dir / "plugins" / f"{self._id}.log",
-            data_dir=services.data_dir / "plugins" / self._id,
+            data_dir=self._data_folder,
             kv=self._calls.kv,
             call=self._calls.call,
             lost=lambda sentence: self._apply(life.ConnectionLost(spawn, sentence)),
@@ -473,24 +515,38 @@ class Plugin(LoopActor):
 
     # Requests
 
-    async def _forward(self, request: PluginRequest) -> PluginAnswer:
-        error = request_error(self._state)
-        if error is not None:
-            raise error
-        if self._link is None or self._waiting >= WAITING_LIMIT:
+    def _forward(self, request: PluginRequest) -> asyncio.Future[PluginAnswer]:
+        refusal = request_error(self._state)
+        if refusal is not None:
+            raise refusal
+        if self._link is None or len(self._forwards) >= WAITING_LIMIT:
+            self._figures.failed()
             raise Unavailable("The plugin has too many requests open.", code="plugin_busy")
-        self._waiting += 1
-        began = monotonic()
         try:
-            answer = await self._link.forward(request)
-        except ToruError as refusal:
-            if refusal.status >= 500:
+            future = self._link.forward(request)
+        except ToruError as error:
+            if error.status >= 500:
                 self._figures.failed()
             raise
-        finally:
-            self._waiting -= 1
-        self._figures.answered(monotonic() - began)
-        return answer
+        self._forwards[future] = request.id
+        future.add_done_callback(functools.partial(self._forwarded, monotonic()))
+        return future
+
+    def _forwarded(self, began: float, future: asyncio.Future[PluginAnswer]) -> None:
+        del self._forwards[future]
+        if future.cancelled():
+            return
+        error = future.exception()
+        if error is None:
+            self._figures.answered(monotonic() - began)
+        elif not isinstance(error, ToruError) or error.status >= 500:
+            self._figures.failed()
+
+    def _give_up(self, request_id: int) -> None:
+        for future, known_id in self._forwards.items():
+            if known_id == request_id:
+                future.cancel()
+                return
 
     async def _describe(self) -> PluginView:
         pid = self._state.pid
@@ -531,10 +587,3 @@ class Plugin(LoopActor):
 
 async def _wait_for(task: Awaitable[None]) -> None:
     await task
-
-
-def _clear_socket(path: Path) -> None:
-    """Make the folder of the sockets, closed to others, and remove a socket of before."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path.parent.chmod(0o700)
-    path.unlink(missing_ok=True)

@@ -6,21 +6,26 @@ Runs on: the event loop.
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
+import struct
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import psutil
+
 from toru.actors.messages.plugins import PluginAnswer, PluginRequest
 from toru.clock import monotonic
-from toru.errors import BadGateway, ToruError
+from toru.errors import ToruError
 from toru.wire.unix_paths import reachable
 
 ANSWER_S = 30.0
 """How long a plugin may take to answer a request."""
 
 _BACKLOG_PAUSE_S = 0.005
+_CREDENTIALS = struct.Struct("3i")  # struct ucred: pid, uid, gid (unix(7))
 
 
 class LinkBroken(Exception):
@@ -41,6 +46,7 @@ class LinkContext:
         instance: the UUID of this spawn.
         instance_id: the UUID of this installation.
         socket_path: where the plugin listens.
+        socket_address: the same place as the plugin was told it.
         log_path: where its output goes.
         data_dir: a folder of its own.
         kv: does one action on its keys and returns the value; raises ToruError.
@@ -56,6 +62,7 @@ class LinkContext:
     instance: str
     instance_id: str
     socket_path: Path
+    socket_address: str
     log_path: Path
     data_dir: Path
     kv: Callable[[str, str, str | None], Awaitable[str | None]]
@@ -76,11 +83,13 @@ class PluginLink(Protocol):
             LinkBroken: it speaks another protocol, or is not the plugin.
         """
 
-    async def forward(self, request: PluginRequest) -> PluginAnswer:
-        """Send a request and return the answer.
+    def forward(self, request: PluginRequest) -> asyncio.Future[PluginAnswer]:
+        """Send a request and return its answer to come; cancelling that gives the request up.
+
+        The answer may be BadGateway, DeadlineExceeded, Unavailable or ProtocolFault.
 
         Raises:
-            BadGateway, DeadlineExceeded, UnsupportedBody, TooLarge, Unavailable, ProtocolFault.
+            BadGateway, BodyNotText, TooLarge, Unavailable: it cannot be sent.
         """
 
     def fail(self, sentence: str) -> None:
@@ -94,40 +103,6 @@ class PluginLink(Protocol):
 
     def close(self) -> None:
         """Close all connections; what waits is answered with 502."""
-
-
-class Waiting:
-    """The requests that wait for an answer, each with what ends it early."""
-
-    def __init__(self) -> None:
-        self._futures: set[asyncio.Future[PluginAnswer]] = set()
-        self._idle = asyncio.Event()
-        self._idle.set()
-
-    def __len__(self) -> int:
-        return len(self._futures)
-
-    def add(self) -> asyncio.Future[PluginAnswer]:
-        """Return the future of a new request."""
-        future: asyncio.Future[PluginAnswer] = asyncio.get_running_loop().create_future()
-        self._futures.add(future)
-        self._idle.clear()
-        return future
-
-    def remove(self, future: asyncio.Future[PluginAnswer]) -> None:
-        """Forget a request that was answered."""
-        self._futures.discard(future)
-        if not self._futures:
-            self._idle.set()
-
-    def fail(self, sentence: str) -> None:
-        """Answer all of them with 502."""
-        for future in tuple(self._futures):
-            settle(future, BadGateway(sentence))
-
-    async def idle(self) -> None:
-        """Return when none waits."""
-        await self._idle.wait()
 
 
 def settle(future: asyncio.Future[PluginAnswer], outcome: PluginAnswer | ToruError) -> None:
@@ -179,3 +154,31 @@ async def connect_when_it_listens(path: Path) -> socket.socket:
         except OSError:
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 1.5, 0.1)
+
+
+def check_peer(connection: socket.socket, pid: int) -> None:
+    """Refuse a listener that is not of the plugin's processes: a stale orphan, or a stranger.
+
+    A plugin may be a script that starts its server, which may lead a group of its own.
+
+    Args:
+        connection: to the listener.
+        pid: the process that the runner has started, which leads its group and session.
+
+    Raises:
+        LinkBroken: the listener is another's.
+    """
+    if not hasattr(socket, "SO_PEERCRED"):
+        return
+    packed = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    peer = _CREDENTIALS.unpack(packed)[0]
+    try:
+        is_own = pid in (peer, os.getpgid(peer), os.getsid(peer)) or _descends(peer, pid)
+    except (psutil.Error, OSError):
+        is_own = peer == pid  # it has ended meanwhile, and the answer to that comes by itself
+    if not is_own:
+        raise LinkBroken(f"Another process ({peer}) listens on its socket.")
+
+
+def _descends(peer: int, pid: int) -> bool:
+    return any(parent.pid == pid for parent in psutil.Process(peer).parents())

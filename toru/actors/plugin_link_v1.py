@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 
 from toru.actors.messages.plugins import PluginAnswer, PluginRequest
 from toru.actors.plugin_link import (
     ANSWER_S,
     LinkBroken,
     LinkContext,
-    Waiting,
+    check_peer,
     connect,
     connect_when_it_listens,
     settle,
@@ -31,37 +32,45 @@ _SEND_S = 2.0
 
 
 class LinkV1:
-    """Speaks version 1. That the plugin's socket is still there is looked at every 10 s."""
+    """Speaks version 1.
+
+    That the plugin's socket is still there is looked at every 10 s, and shows with every request.
+    """
 
     def __init__(self, context: LinkContext) -> None:
         self._context = context
-        self._waiting = Waiting()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._loop = asyncio.get_running_loop()
+        self._exchanges: dict[asyncio.Future[PluginAnswer], asyncio.Task[None]] = {}
+        self._goodbyes: set[asyncio.Task[None]] = set()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._connecting = asyncio.Lock()
         self._watch: asyncio.Task[None] | None = None
-        self._closed = False
 
     async def open(self) -> None:
         """Connect, say ``init``, and take it as ready: version 1 has no answer to that."""
-        loop = asyncio.get_running_loop()
         connection = await connect_when_it_listens(self._context.socket_path)
-        init = wire.lifecycle_init(
+        try:
+            check_peer(connection, self._context.pid)
+        except LinkBroken:
+            connection.close()
+            raise
+        try:
+            await self._send_alone(connection, self._init())
+        except (OSError, TimeoutError) as error:
+            raise LinkBroken(f"It did not take the first message: {error}.") from None
+        self._watch = self._loop.create_task(self._watch_socket())
+
+    def _init(self) -> bytes:
+        return wire.lifecycle_init(
             instance_id=self._context.instance_id,
-            plugin_socket=str(self._context.socket_path),
+            plugin_socket=self._context.socket_address,
             log_path=str(self._context.log_path),
             timestamp=utc_now(),
         )
-        try:
-            await asyncio.wait_for(
-                loop.sock_sendall(connection, init), _SEND_S
-            )
-        except (OSError, TimeoutError) as error:
-            raise LinkBroken(f"It did not take the first message: {error}.") from None
-        finally:
-            connection.close()
-        self._watch = loop.create_task(self._watch_socket())
 
-    async def forward(self, request: PluginRequest) -> PluginAnswer:
-        """Send a request on a connection of its own and return the answer."""
+    def forward(self, request: PluginRequest) -> asyncio.Future[PluginAnswer]:
+        """Send a request on a connection of its own and return its answer to come."""
         request_id = uuid7()
         frame = wire.http_request(
             request_id=request_id,
@@ -71,75 +80,100 @@ class LinkV1:
             body=request.body,
             timestamp=utc_now(),
         )
-        future = self._waiting.add()
-        task = asyncio.get_running_loop().create_task(self._exchange(frame, request_id, future))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        try:
-            return await asyncio.wait_for(asyncio.shield(future), ANSWER_S)
-        except TimeoutError:
-            raise DeadlineExceeded(
-                f"The plugin did not answer within {ANSWER_S:g} seconds."
-            ) from None
-        finally:
-            self._waiting.remove(future)
-            task.cancel()
+        future: asyncio.Future[PluginAnswer] = self._loop.create_future()
+        work = self._exchange(frame, request_id, future)
+        self._exchanges[future] = self._loop.create_task(work)
+        self._idle.clear()
+        future.add_done_callback(self._over)
+        return future
+
+    def _over(self, future: asyncio.Future[PluginAnswer]) -> None:
+        self._exchanges.pop(future).cancel()
+        if not self._exchanges:
+            self._idle.set()
 
     def fail(self, sentence: str) -> None:
         """Answer everything that waits with 502."""
-        self._waiting.fail(sentence)
+        for future in self._exchanges:
+            if not future.done():
+                future.set_exception(BadGateway(sentence))
 
     async def goaway(self) -> None:
         """Return when no request is open; version 1 has no word for it."""
-        await self._waiting.idle()
+        await self._idle.wait()
 
     async def shutdown(self) -> None:
         """Say ``shutdown`` on a connection of its own."""
         try:
             connection = await connect(self._context.socket_path, monotonic() + _SEND_S)
         except OSError as error:
-            raise LinkBroken(f"Its socket cannot be reached: {error.strerror}.") from None
+            reason = error.strerror or error
+            raise LinkBroken(f"Its socket cannot be reached: {reason}.") from None
         try:
-            frame = wire.lifecycle_shutdown(timestamp=utc_now())
-            loop = asyncio.get_running_loop()
-            await asyncio.wait_for(loop.sock_sendall(connection, frame), _SEND_S)
+            await self._send_alone(connection, wire.lifecycle_shutdown(timestamp=utc_now()))
         except (OSError, TimeoutError):
             raise LinkBroken("It does not read its socket.") from None
-        finally:
-            connection.close()
 
     def close(self) -> None:
         """Close all connections; what waits is answered with 502."""
-        self._closed = True
         if self._watch is not None:
             self._watch.cancel()
         self.fail("The plugin is gone.")
-        for task in tuple(self._tasks):
-            task.cancel()
+
+    async def _send_alone(self, connection: socket.socket, frame: bytes) -> None:
+        """Send a message that has no answer, and close the connection once the plugin does."""
+        try:
+            await asyncio.wait_for(self._loop.sock_sendall(connection, frame), _SEND_S)
+            connection.shutdown(socket.SHUT_WR)
+        except BaseException:
+            connection.close()
+            raise
+        task = self._loop.create_task(self._let_go(connection))
+        self._goodbyes.add(task)
+        task.add_done_callback(self._goodbyes.discard)
+
+    async def _let_go(self, connection: socket.socket) -> None:
+        """Drop what it says, for a plugin that answers though it need not gets no error for it."""
+        with connection, contextlib.suppress(OSError, TimeoutError):
+            async with asyncio.timeout(_SEND_S):
+                while await self._loop.sock_recv(connection, _READ_BYTES):
+                    pass
 
     async def _exchange(
         self, frame: bytes, request_id: str, future: asyncio.Future[PluginAnswer]
     ) -> None:
+        outcome: PluginAnswer | ToruError
         try:
-            settle(future, await self._ask(frame, request_id))
+            async with asyncio.timeout(ANSWER_S):
+                outcome = await self._ask(frame, request_id)
+        except TimeoutError:
+            sentence = f"The plugin did not answer within {ANSWER_S:g} seconds."
+            outcome = DeadlineExceeded(sentence)
         except ToruError as error:
-            settle(future, error)
+            outcome = error
         except FrameError as error:
-            settle(future, BadGateway(f"The plugin's answer is not understood: {error}"))
+            outcome = BadGateway(f"The plugin's answer is not understood: {error}")
         except OSError as error:
-            settle(future, BadGateway(f"The plugin cannot be reached: {error.strerror or error}."))
+            outcome = BadGateway(f"The plugin cannot be reached: {error.strerror or error}.")
+        settle(future, outcome)
 
     async def _ask(self, frame: bytes, request_id: str) -> PluginAnswer:
-        connection = await connect(self._context.socket_path, monotonic() + ANSWER_S)
-        reader, writer = await asyncio.open_unix_connection(sock=connection)
+        reader, writer = await asyncio.open_unix_connection(sock=await self._connect())
         try:
             writer.write(frame)
             await writer.drain()
             return await self._read_answer(reader, writer, request_id)
         finally:
-            writer.close()
-            with contextlib.suppress(OSError):
-                await writer.wait_closed()
+            writer.transport.abort()
+
+    async def _connect(self) -> socket.socket:
+        """Connect, one request after the other, so that a full queue is not run against."""
+        async with self._connecting:
+            try:
+                return await connect(self._context.socket_path, monotonic() + ANSWER_S)
+            except (ConnectionRefusedError, FileNotFoundError):
+                self._context.lost("Nobody listens on its socket any more.")
+                raise
 
     async def _read_answer(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request_id: str

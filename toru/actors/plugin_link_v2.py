@@ -6,17 +6,15 @@ Runs on: the event loop. What the bytes mean is decided in ``toru.wire.plugin_se
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
-import socket
-import struct
-from typing import Any
+import functools
+import logging
+from typing import Any, cast
 
 from toru.actors.messages.plugins import PluginAnswer, PluginRequest
 from toru.actors.plugin_link import (
     LinkBroken,
     LinkContext,
-    Waiting,
+    check_peer,
     connect_when_it_listens,
     settle,
 )
@@ -27,52 +25,57 @@ from toru.wire.plugin_http import ProtocolFault
 from toru.wire.plugin_session import Session
 
 HEALTH_INTERVAL_S = 30.0
-WRITE_LIMIT_BYTES = 1024 * 1024
-"""What may wait to be written to a plugin that does not read; then it is taken for broken."""
+WRITE_LIMIT_BYTES = 16 * 1024 * 1024
+"""What may wait to be written to a plugin that does not read; then it is taken for broken.
 
-_READ_BYTES = 256 * 1024
+Requests stop at 1 MiB already; this is for the answers to its own calls."""
+
 _TICK_S = 0.5
-_CREDENTIALS = struct.Struct("3i")  # struct ucred: pid, uid, gid (unix(7))
+
+logger = logging.getLogger("toru.plugins")
 
 
-class LinkV2:
-    """Speaks version 2."""
+class LinkV2(asyncio.Protocol):
+    """Speaks version 2.
+
+    What is sent in one turn of the loop goes out with one write at its end, so that requests which
+    come together cost the plugin one wake-up.
+    """
 
     def __init__(self, context: LinkContext, *, health: bool) -> None:
         self._context = context
         self._asks_health = health
-        self._waiting = Waiting()
         self._answers: dict[int, asyncio.Future[PluginAnswer]] = {}
         self._calls: dict[int, asyncio.Task[None]] = {}
         self._session: Session
-        self._writer: asyncio.StreamWriter | None = None
+        self._transport: asyncio.Transport | None = None
         self._tasks: list[asyncio.Task[None]] = []
-        self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._loop = asyncio.get_running_loop()
+        self._ready: asyncio.Future[None] = self._loop.create_future()
         self._drained = asyncio.Event()
         self._closed = False
+        self._flush_due = False
         self._misses = 0
 
     async def open(self) -> None:
         """Connect, negotiate, and return when the plugin says ``ready``."""
         connection = await connect_when_it_listens(self._context.socket_path)
         try:
-            _check_peer(connection, self._context.pid)
+            check_peer(connection, self._context.pid)
         except LinkBroken:
             connection.close()
             raise
-        reader, self._writer = await asyncio.open_unix_connection(sock=connection)
         self._session = Session(instance=self._context.instance, now=monotonic())
+        await self._loop.create_unix_connection(lambda: self, sock=connection)
         self._flush()
-        loop = asyncio.get_running_loop()
-        self._tasks.append(loop.create_task(self._read(reader)))
-        self._tasks.append(loop.create_task(self._tick()))
+        self._tasks.append(self._loop.create_task(self._tick()))
         await self._ready
         if self._asks_health:
-            self._tasks.append(loop.create_task(self._ask_health()))
+            self._tasks.append(self._loop.create_task(self._ask_health()))
 
-    async def forward(self, request: PluginRequest) -> PluginAnswer:
-        """Send a request among the others and return its answer."""
-        if self._closed:
+    def forward(self, request: PluginRequest) -> asyncio.Future[PluginAnswer]:
+        """Send a request among the others and return its answer to come."""
+        if self._closed or self._transport is None:
             raise BadGateway("The plugin is gone.")
         path, _, query = request.target.partition("?")
         request_id = self._session.request(
@@ -84,33 +87,38 @@ class LinkV2:
             user=request.user,
             role=request.role,
             now=monotonic(),
+            unsent_bytes=self._transport.get_write_buffer_size(),
         )
-        future = self._answers[request_id] = self._waiting.add()
-        self._flush()
-        try:
-            return await future
-        finally:
-            self._waiting.remove(future)
-            if self._answers.pop(request_id, None) is not None and not self._closed:
-                reason = "Nobody waits for the answer."
-                self._take(self._session.cancel(request_id, reason, monotonic()))
-                self._flush()
+        future: asyncio.Future[PluginAnswer] = self._loop.create_future()
+        self._answers[request_id] = future
+        future.add_done_callback(functools.partial(self._over, request_id))
+        self._flush_soon()
+        return future
+
+    def _over(self, request_id: int, _future: asyncio.Future[PluginAnswer]) -> None:
+        """Tell the plugin when a request has ended without its answer."""
+        if self._answers.pop(request_id, None) is not None and not self._closed:
+            reason = "Nobody waits for the answer."
+            self._take(self._session.cancel(request_id, reason, monotonic()))
+            self._flush_soon()
 
     def fail(self, sentence: str) -> None:
         """Answer everything that waits with 502."""
-        self._waiting.fail(sentence)
+        for future in self._answers.values():
+            if not future.done():
+                future.set_exception(BadGateway(sentence))
 
     async def goaway(self) -> None:
         """Say ``goaway`` and return when nothing is open."""
         if self._closed:
             return
         self._take(self._session.goaway())
-        self._flush()
+        self._flush_soon()
         await self._drained.wait()
 
     async def shutdown(self) -> None:
         """Say ``shutdown``."""
-        if self._closed or self._writer is None:
+        if self._closed or self._transport is None or self._transport.is_closing():
             raise LinkBroken("It is not connected.")
         self._session.shutdown()
         self._flush()
@@ -122,27 +130,33 @@ class LinkV2:
         self._closed = True
         self._drained.set()
         self.fail("The plugin is gone.")
-        self._answers.clear()
         for task in [*self._tasks, *self._calls.values()]:
             task.cancel()
-        if not self._ready.done():
-            self._ready.cancel()
-        if self._writer is not None:
-            self._writer.close()
+        self._ready.cancel()
+        if self._transport is not None:
+            self._transport.close()
 
     # The connection
 
-    async def _read(self, reader: asyncio.StreamReader) -> None:
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the transport; asyncio calls it."""
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what the plugin has sent; asyncio calls it."""
+        if self._closed:
+            return
         try:
-            while data := await reader.read(_READ_BYTES):
-                self._take(self._session.feed(data, monotonic()))
-                self._flush()
+            self._take(self._session.feed(data, monotonic()))
         except ProtocolFault as fault:
-            self._take(self._session.take_events())
-            self._flush()
-            self._lose(f"It broke the protocol: {fault.sentence}")
-        except OSError as error:
-            self._lose(f"Its connection broke: {error.strerror or error}.")
+            self._break(fault)
+        else:
+            self._flush_soon()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Take note that the connection has ended; asyncio calls it."""
+        if isinstance(exc, OSError):
+            self._lose(f"Its connection broke: {exc.strerror or exc}.")
         else:
             self._lose("It closed its connection.")
 
@@ -152,9 +166,7 @@ class LinkV2:
             try:
                 self._take(self._session.tick(monotonic()))
             except ProtocolFault as fault:
-                self._take(self._session.take_events())
-                self._flush()
-                self._lose(f"It broke the protocol: {fault.sentence}")
+                self._break(fault)
                 return
             self._flush()
 
@@ -164,15 +176,30 @@ class LinkV2:
             self._take(self._session.ask_health())
             self._flush()
 
+    def _break(self, fault: ProtocolFault) -> None:
+        """Say what was wrong, and give the connection up."""
+        self._take(self._session.take_events())
+        self._flush()
+        self._lose(f"It broke the protocol: {fault.sentence}")
+        if self._transport is not None:
+            self._transport.close()
+
+    def _flush_soon(self) -> None:
+        if not self._flush_due:
+            self._flush_due = True
+            self._loop.call_soon(self._flush)
+
     def _flush(self) -> None:
         """Hand over what is to be sent; a write never waits."""
-        if self._writer is None or self._writer.is_closing():
+        self._flush_due = False
+        transport = self._transport
+        if transport is None or transport.is_closing():
             return
         data = self._session.output()
         if data:
-            self._writer.write(data)
-        if self._writer.transport.get_write_buffer_size() > WRITE_LIMIT_BYTES * 2:
-            self._lose("It does not read its socket.")
+            transport.write(data)
+            if transport.get_write_buffer_size() > WRITE_LIMIT_BYTES:
+                self._lose("It does not read its socket.")
 
     def _lose(self, sentence: str) -> None:
         if self._closed:
@@ -239,39 +266,22 @@ class LinkV2:
             settle(future, outcome)
 
     def _begin_call(self, called: told.Called) -> None:
-        task = asyncio.get_running_loop().create_task(self._call(called))
-        self._calls[called.id] = task
+        self._calls[called.id] = self._loop.create_task(self._call(called))
 
     async def _call(self, called: told.Called) -> None:
         try:
             value = await self._context.call(called.method, called.params)
+            events = self._session.answer_call(called.id, value)
         except ToruError as error:
             code, retryable = _call_code(error)
-            events = self._session.refuse_call(
-                called.id, code, error.sentence, retryable=retryable
-            )
-        else:
-            events = self._session.answer_call(called.id, value)
+            events = self._session.refuse_call(called.id, code, error.sentence, retryable=retryable)
+        except Exception:  # one call's fault is no reason to leave it without an answer
+            logger.exception("The call %s of %s failed.", called.method, self._context.plugin_id)
+            sentence = "The hub failed at this; its log has more."
+            events = self._session.refuse_call(called.id, "INTERNAL", sentence)
         self._calls.pop(called.id, None)
         self._take(events)
-        self._flush()
-
-
-def _check_peer(connection: socket.socket, pid: int) -> None:
-    """Refuse a listener that is not of the plugin's process group: a stale orphan, or a stranger.
-
-    Raises:
-        LinkBroken: it is not.
-    """
-    if not hasattr(socket, "SO_PEERCRED"):
-        return
-    packed = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    peer = _CREDENTIALS.unpack(packed)[0]
-    group = None
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        group = os.getpgid(peer)
-    if pid not in (peer, group):
-        raise LinkBroken(f"Another process ({peer}) listens on its socket.")
+        self._flush_soon()
 
 
 def _failure(failed: told.Failed) -> ToruError:

@@ -28,7 +28,6 @@ from toru.actors.messages.plugins import (
     LookAtFolder,
     MarkBroken,
     MarkRemoved,
-    PluginAnswer,
     PluginChanged,
     PluginDisposed,
     PluginFigures,
@@ -39,13 +38,22 @@ from toru.actors.messages.plugins import (
     Probe,
     Replace,
     RestartPlugin,
+    RunsKnown,
     ScanFolder,
     StopPlugin,
 )
-from toru.actors.messages.runner import CancelRun, ForgetRun, RunnerConnected
+from toru.actors.messages.runner import (
+    CancelRun,
+    ForgetRun,
+    ListRunIds,
+    RunnerConnected,
+    RunStatus,
+)
 from toru.actors.plugin import RUN_PREFIX, Plugin, PluginServices
 from toru.actors.plugin_calls import PluginCalls
+from toru.actors.plugin_places import PluginPlaces, actor_name
 from toru.actors.plugin_prober import RUN_PREFIX as PROBE_PREFIX
+from toru.actors.plugin_sockets import forget
 from toru.actors.runtime import (
     ActorContext,
     Address,
@@ -55,13 +63,17 @@ from toru.actors.runtime import (
     Message,
     Restart,
 )
+from toru.domain.plugin_headers import request_headers
 from toru.domain.plugin_metadata import BrokenPlugin, PluginMetadata
-from toru.domain.plugin_routes import Registration, RouteTable, assign, find_by_id
+from toru.domain.plugin_probe import BEING_WRITTEN
+from toru.domain.plugin_routes import Registration, assign
 from toru.errors import Conflict, NotFound, ToruError, Unavailable
 
 logger = logging.getLogger("toru.plugins")
 
 LOOK_INTERVAL_S = 1.0
+PROBE_S = 300.0
+"""How long a probe may take with all those before it: four at a time, some seconds each."""
 STOP_S = 25.0
 """What a plugin's whole stop may take: 10 s to drain, 5 s after shutdown, 5 s after SIGTERM."""
 
@@ -78,36 +90,47 @@ class PluginManager(LoopActor):
     """Watches the plugins folder, and supervises one `Plugin` actor a plugin.
 
     A file is probed when it is first seen, and again when it has changed and then stayed the
-    same for a second, so that one that is still being copied is not called broken.
+    same for a second, so that one that is still being copied is not called broken. A slow probe
+    holds up its own plugin only.
     """
 
     mailbox_limit = 20_000
 
-    def __init__(self, context: ActorContext, services: PluginServices, prober: Address) -> None:
+    def __init__(
+        self,
+        context: ActorContext,
+        services: PluginServices,
+        prober: Address,
+        places: PluginPlaces,
+    ) -> None:
         super().__init__(context)
         self._services = services
         self._folder = services.folder
         self._prober = prober
+        self._places = places
         self._children = Children(context.system, context.name, self._plugin_gone)
         self._enabled: dict[str, bool] = {}
+        self._views: dict[str, PluginView] = {}
         self._known: dict[str, _Known] = {}
+        self._probing: dict[str, tuple[int, ...]] = {}
         self._placed: dict[str, str] = {}
         self._collisions: dict[str, str] = {}
-        self._seen: dict[str, tuple[int, ...]] = {}
-        self._routes = RouteTable()
+        self._seen: dict[str, tuple[int, ...]] | None = None
         self._leftovers: dict[str, list[str]] = {}
-        self._runner_was_there = False
+
+    def on_start(self) -> None:
+        """Begin; the list is empty until the runner has said what earlier hubs have left."""
+        self.background(self._begin())
 
     async def on_stop(self) -> None:  # type: ignore[override]  # pykka's hook, awaited here
         """Stop all plugins, side by side."""
         self.timers.cancel("look")
         await asyncio.gather(*map(self._stop_plugin, self._children.names()))
+        await asyncio.to_thread(forget, self._services.socket_dir)
 
     def on_receive(self, message: Message[Any]) -> Any:
         """Handle one message."""
         match message:
-            case Forward(request=request):
-                return self._forward(request)
             case ListPlugins(session=session):
                 return self._list(session)
             case GetPlugin(id=plugin_id, session=session):
@@ -121,13 +144,14 @@ class PluginManager(LoopActor):
             case GetBundle(id=plugin_id, session=session):
                 return self._bundle(plugin_id, session)
             case PluginChanged(view=view):
+                self._views[view.id] = view
                 self._publish("plugin", view)
             case PluginDisposed(id=plugin_id):
                 return self._dispose(plugin_id)
             case LookAtFolder():
                 return self._look()
             case RunnerConnected(runs=runs):
-                return self._runner_connected([status.id for status in runs])
+                self._share(runs)
             case _:
                 return super().on_receive(message)
         return None
@@ -139,68 +163,110 @@ class PluginManager(LoopActor):
             logger.error("%s could not be stopped in order: %s", name, error.sentence)
         await self._children.stop(name)
 
-    # The folder
+    # The runner
 
-    async def _runner_connected(self, run_ids: list[str]) -> None:
-        """Begin; what an earlier hub has left in the runner is ended by whom it belongs to."""
-        if self._runner_was_there:
-            return
-        self._runner_was_there = True
-        for run_id in run_ids:
+    async def _begin(self) -> None:
+        """Note what an earlier hub or manager has left, and look for plugins."""
+        for run_id in await self._runs_left():
             if run_id.startswith(RUN_PREFIX):
-                plugin_id = run_id.removeprefix(RUN_PREFIX).rpartition(".")[0]
-                self._leftovers.setdefault(plugin_id, []).append(run_id)
+                self._leftovers.setdefault(_plugin_of(run_id), []).append(run_id)
             elif run_id.startswith(PROBE_PREFIX):
                 await self._end_run(run_id)
         await self._look()
-        for run_id in [run_id for ids in self._leftovers.values() for run_id in ids]:
-            await self._end_run(run_id)  # of a plugin whose file is gone
+        await self._end_unclaimed()
+
+    async def _end_unclaimed(self) -> None:
+        """End what is left of plugins that are not there any more, once all files are known."""
+        if self._probing:
+            return
+        unclaimed = [run_id for ids in self._leftovers.values() for run_id in ids]
+        self._leftovers.clear()
+        for run_id in unclaimed:
+            await self._end_run(run_id)
+
+    async def _runs_left(self) -> list[str]:
+        while True:
+            try:
+                return await self._services.runner.ask(ListRunIds(""), deadline_s=30.0)
+            except ToruError as error:
+                logger.warning("Plugins wait for the runner: %s", error.sentence)
+                await asyncio.sleep(LOOK_INTERVAL_S)
+
+    def _share(self, runs: tuple[RunStatus, ...]) -> None:
+        """Tell each plugin which runs of it there are."""
+        by_plugin: dict[str, list[RunStatus]] = {}
+        for status in runs:
+            if status.id.startswith(RUN_PREFIX):
+                by_plugin.setdefault(_plugin_of(status.id), []).append(status)
+        for name in self._children.names():
+            known = by_plugin.get(name.removeprefix(actor_name("")), [])
+            with contextlib.suppress(Unavailable):
+                self.context.system.address(name).tell(RunsKnown(tuple(known)))
 
     async def _end_run(self, run_id: str) -> None:
         with contextlib.suppress(ToruError):
             await self._services.runner.ask(CancelRun(run_id, 0.0))
             await self._services.runner.ask(ForgetRun(run_id))
 
+    # The folder
+
     async def _look(self) -> None:
         try:
-            files = await self._folder.ask(ScanFolder())
-        except Unavailable as error:
+            self._take_note(await self._folder.ask(ScanFolder()))
+        except ToruError as error:
             logger.warning("%s", error.sentence)
-        else:
-            await self._take_note(files)
-        self.timers.after("look", LOOK_INTERVAL_S, LookAtFolder())
+        finally:
+            self.timers.after("look", LOOK_INTERVAL_S, LookAtFolder())
 
-    async def _take_note(self, files: list[FoundFile]) -> None:
-        names = {file.name for file in files}
-        gone = [name for name in self._known if name not in names]
+    def _take_note(self, files: list[FoundFile]) -> None:
+        present = {file.name for file in files}
+        gone = [name for name in self._known if name not in present]
         settled = [file for file in files if self._is_news(file)]
         self._seen = {file.name: file.signature for file in files}
-        if not gone and not settled:
-            return
+        for file in settled:
+            self._probing[file.name] = file.signature
+            self.background(self._find_out(file))
         for name in gone:
             del self._known[name]
-        for known in await asyncio.gather(*map(self._probe, settled)):
-            self._known[known.file.name] = known
-        self._enabled = await self._folder.ask(LoadEnabled())
-        self._place()
+        if gone:
+            self._place()
 
     def _is_news(self, file: FoundFile) -> bool:
         known = self._known.get(file.name)
         if known is not None and known.file.signature == file.signature:
             return False
-        first_look = not self._seen and not self._known
-        return first_look or self._seen.get(file.name) == file.signature
+        if self._probing.get(file.name) == file.signature:
+            return False
+        return self._seen is None or self._seen.get(file.name) == file.signature
 
-    async def _probe(self, file: FoundFile) -> _Known:
+    async def _find_out(self, file: FoundFile) -> None:
+        await self._probe_and_place(file)
+        await self._end_unclaimed()
+
+    async def _probe_and_place(self, file: FoundFile) -> None:
+        known = await self._probe(file)
+        if self._probing.get(file.name) != file.signature:
+            return  # it has changed once more meanwhile
+        del self._probing[file.name]
+        if known is None or (self._seen or {}).get(file.name) != file.signature:
+            return  # it is looked at again, or gone
+        with contextlib.suppress(ToruError):
+            self._enabled = await self._folder.ask(LoadEnabled())
+        self._known[file.name] = known
+        self._place()
+
+    async def _probe(self, file: FoundFile) -> _Known | None:
+        """Return what the file is; None when that cannot be found out now."""
         try:
-            metadata = await self._prober.ask(Probe(file), deadline_s=120.0)
+            return _Known(file, await self._prober.ask(Probe(file), deadline_s=PROBE_S))
         except BrokenPlugin as error:
+            if error.code == BEING_WRITTEN:
+                return None
             logger.warning("The plugin %s is broken: %s", file.name, error.sentence)
             return _Known(file, reason=error.sentence)
         except ToruError as error:
             logger.warning("The plugin %s could not be looked at: %s", file.name, error.sentence)
-            return _Known(file, reason=error.sentence)
-        return _Known(file, metadata)
+            return None
 
     def _place(self) -> None:
         """Give each plugin its id and route, and tell the actors what has changed for them."""
@@ -216,7 +282,7 @@ class PluginManager(LoopActor):
         self._collisions = {each.file_name: each.reason for each in collisions}
         before = self._placed
         self._placed = {each.id: each.file_name for each in placed}
-        self._routes = RouteTable((each.route, each.id) for each in placed)
+        self._places.assign((each.route, each.id) for each in placed)
         for plugin_id, file_name in self._placed.items():
             self._put(plugin_id, sound[file_name])
         for plugin_id in before.keys() - self._placed.keys():
@@ -225,25 +291,31 @@ class PluginManager(LoopActor):
 
     def _put(self, plugin_id: str, known: _Known) -> None:
         """Start the actor of a plugin, or tell it that its file is another one."""
-        metadata = known.metadata
-        assert metadata is not None
-        if _name(plugin_id) in self._children:
-            self._plugin(plugin_id).tell(Replace(metadata, known.file))
+        if actor_name(plugin_id) in self._children:
+            assert known.metadata is not None
+            with contextlib.suppress(Unavailable):  # one that is being replaced asks for its plan
+                self._plugin(plugin_id).tell(Replace(known.metadata, known.file))
             return
+        spec = ChildSpec(
+            actor_name(plugin_id), self._make_plugin, args=(plugin_id,), restart=Restart.TRANSIENT
+        )
+        self._children.start(spec)
+
+    def _make_plugin(self, context: ActorContext, plugin_id: str) -> Plugin:
+        """Make the actor of a plugin, also after a crash: with what is known at that moment."""
+        known = self._known[self._placed[plugin_id]]
+        assert known.metadata is not None
         plan = PluginPlan(
-            metadata,
+            known.metadata,
             known.file,
-            enabled=self._enabled.get(plugin_id, True),
+            enabled=self._is_enabled(plugin_id),
             leftovers=tuple(self._leftovers.pop(plugin_id, ())),
         )
-        self._children.start(
-            ChildSpec(
-                _name(plugin_id),
-                Plugin,
-                args=(plan, self._services),
-                restart=Restart.TRANSIENT,
-            )
-        )
+        return Plugin(context, plan, self._services)
+
+    def _is_enabled(self, plugin_id: str) -> bool:
+        view = self._views.get(plugin_id)
+        return self._enabled.get(plugin_id, True) if view is None else view.enabled
 
     def _take_away(self, plugin_id: str, file_name: str) -> None:
         known = self._known.get(file_name)
@@ -253,7 +325,10 @@ class PluginManager(LoopActor):
             self._plugin(plugin_id).tell(message)
 
     async def _dispose(self, plugin_id: str) -> None:
-        await self._children.stop(_name(plugin_id))
+        if plugin_id in self._placed:
+            return  # its file has come back meanwhile, and the actor was told
+        await self._children.stop(actor_name(plugin_id))
+        self._views.pop(plugin_id, None)
         self._publish("plugins", None)
 
     def _plugin_gone(self, name: str, error: BaseException | None) -> None:
@@ -262,25 +337,20 @@ class PluginManager(LoopActor):
 
     # What the web asks
 
-    async def _forward(self, request: PluginRequest) -> PluginAnswer:
-        target = self._routes.find(request.target) or find_by_id(request.target)
-        if target is None or target.plugin_id not in self._placed:
-            raise NotFound("There is no plugin at this path.")
-        inner = msgspec.structs.replace(request, target=target.path)
-        return await self._plugin(target.plugin_id).ask(Forward(inner), deadline_s=60.0)
-
     async def _list(self, session: Session) -> list[PluginView]:
-        ids = [name.removeprefix("plugin/") for name in self._children.names()]
-        found = await asyncio.gather(*map(self._describe, ids), return_exceptions=True)
-        views = [_for(session, view) for view in found if isinstance(view, PluginView)]
+        ids = [name.removeprefix(actor_name("")) for name in self._children.names()]
+        found = await asyncio.gather(*map(self._describe_anyhow, ids))
+        views = [_for(session, view) for view in found if view is not None]
         if session.is_admin:
             shown = {view.file for view in views}
             views += [view for view in self._broken() if view.file not in shown]
         return sorted(views, key=lambda view: (view.name.lower(), view.id))
 
     async def _get(self, plugin_id: str, session: Session) -> PluginView:
-        if _name(plugin_id) in self._children:
-            return _for(session, await self._describe(plugin_id))
+        if actor_name(plugin_id) in self._children:
+            found = await self._describe_anyhow(plugin_id)
+            if found is not None:
+                return _for(session, found)
         for view in self._broken():
             if view.id == plugin_id and session.is_admin:
                 return view
@@ -289,19 +359,34 @@ class PluginManager(LoopActor):
     async def _describe(self, plugin_id: str) -> PluginView:
         return await self._plugin(plugin_id).ask(DescribePlugin(), deadline_s=2.0)
 
+    async def _describe_anyhow(self, plugin_id: str) -> PluginView | None:
+        """Return what the actor says, or what it last said when it cannot say anything now."""
+        try:
+            return await self._describe(plugin_id)
+        except ToruError:
+            return self._views.get(plugin_id)
+
     async def _pass_on(self, plugin_id: str, message: Message[None]) -> None:
-        if _name(plugin_id) not in self._children:
-            await self._refuse_wish(plugin_id)
+        if actor_name(plugin_id) not in self._children:
+            await self._try_broken(plugin_id, message)
         await self._plugin(plugin_id).ask(message, deadline_s=700.0)
 
-    async def _refuse_wish(self, plugin_id: str) -> None:
-        for view in self._broken():
-            if view.id == plugin_id:
-                raise Conflict(f"The plugin is broken: {view.reason}", code="broken_plugin")
-        raise NotFound("There is no such plugin.")
+    async def _try_broken(self, plugin_id: str, message: Message[None]) -> None:
+        """Look once more at a broken file when somebody wants it to run; refuse all else."""
+        broken = next((view for view in self._broken() if view.id == plugin_id), None)
+        if broken is None:
+            raise NotFound("There is no such plugin.")
+        known = self._known[broken.file]
+        if known.metadata is None and not isinstance(message, DisablePlugin):
+            self._probing[broken.file] = known.file.signature
+            await self._probe_and_place(known.file)
+        if actor_name(plugin_id) not in self._children:
+            found = self._known.get(broken.file)
+            reason = found.reason if found and found.reason else broken.reason
+            raise Conflict(f"The plugin is broken: {reason}", code="broken_plugin")
 
     async def _kv(self, wanted: PluginKv) -> str | None:
-        if wanted.id not in self._placed or not self._enabled.get(wanted.id, True):
+        if wanted.id not in self._placed or not self._is_enabled(wanted.id):
             raise NotFound("There is no such plugin, or it is disabled.")
         calls = PluginCalls(wanted.id, self._services)
         return await calls.kv(wanted.action, wanted.key, wanted.value)
@@ -313,9 +398,9 @@ class PluginManager(LoopActor):
         bundle = await self._folder.ask(LoadBundle(plugin_id))
         if bundle is not None:
             return bundle
-        request = PluginRequest(
-            "GET", "/bundle.js", (), b"", user=session.username, role=session.role
-        )
+        user, role = session.username, session.role
+        headers = request_headers((), user=user, role=role, client_address="", scheme="", host="")
+        request = PluginRequest("GET", "/bundle.js", headers, b"", user=user, role=role)
         answer = await self._plugin(plugin_id).ask(Forward(request), deadline_s=60.0)
         if answer.status != 200:
             raise NotFound("The plugin has no bundle.", code="no_bundle")
@@ -337,11 +422,11 @@ class PluginManager(LoopActor):
             self._services.hub.tell(Publish("plugins", data))
 
     def _plugin(self, plugin_id: str) -> Address:
-        return self.context.system.address(_name(plugin_id))
+        return self.context.system.address(actor_name(plugin_id))
 
 
-def _name(plugin_id: str) -> str:
-    return f"plugin/{plugin_id}"
+def _plugin_of(run_id: str) -> str:
+    return run_id.removeprefix(RUN_PREFIX).rpartition(".")[0]
 
 
 def _for(session: Session, view: PluginView) -> PluginView:

@@ -35,12 +35,14 @@ from toru.domain.plugin_probe import (
 )
 from toru.domain.script_environment import clean_environment
 from toru.domain.uuid7 import uuid7
-from toru.errors import ToruError
+from toru.errors import ToruError, Unavailable
 
 PROBES_AT_A_TIME = 4
 RUN_PREFIX = "probe-"
 _STDERR_BYTES = 16 * 1024
 _HUB_GONE_S = 10.0
+_END_S = 10.0
+"""How long the runner may take to end a probe, and to say so."""
 
 
 class _Running:
@@ -94,7 +96,9 @@ class PluginProber(LoopActor):
         try:
             await self._runner.ask(_spawn(run_id, self.context.name, file.path))
             self.timers.after(run_id, PROBE_TIMEOUT_S, ProbeTimedOut(run_id))
-            report = await running.ended
+            report = await asyncio.wait_for(running.ended, PROBE_TIMEOUT_S + _END_S)
+        except TimeoutError:
+            raise Unavailable("The runner did not say how the probe has ended.") from None
         except SpawnRefused as error:
             machine = platform.machine()
             raise refused_spawn(error.code, error.sentence, file.head, machine) from None

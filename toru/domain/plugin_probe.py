@@ -17,6 +17,8 @@ from toru.domain.plugin_metadata import BrokenPlugin, PluginMetadata, parse_meta
 PROBE_TIMEOUT_S = 5.0
 PROBE_OUTPUT_BYTES = 64 * 1024
 """The most that a plugin may print for ``--metadata``."""
+BEING_WRITTEN = "being_written"
+"""The code of the error for a file that may be sound in a moment."""
 HEAD_BYTES = 256
 """How much of a file's beginning the functions here need; the kernel looks at no more for #!."""
 
@@ -158,7 +160,9 @@ def refused_spawn(code: str, sentence: str, head: bytes, machine: str) -> Broken
             "mounted noexec."
         )
     if code == "busy":
-        return BrokenPlugin("It is being written just now; it is looked at again when that ends.")
+        return BrokenPlugin(
+            "It is being written just now; it is looked at again when that ends.", code=BEING_WRITTEN
+        )
     if code == "no_such_program":
         return BrokenPlugin("It went away while it was being started.")
     return BrokenPlugin(sentence)

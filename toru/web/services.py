@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from toru.actors.messages.auth import Session
+from toru.actors.plugin_places import PluginPlaces
 from toru.actors.runtime import ActorSystem, Address
 from toru.config import Config
 
@@ -36,6 +37,7 @@ class Services:
     hub: Address
     runner: Address
     plugins: Address
+    plugin_places: PluginPlaces
     log_reader: Address
     started_at: str
     open_client: Callable[[Any, Session], Address]

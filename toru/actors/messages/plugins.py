@@ -10,6 +10,7 @@ from typing import Literal
 import msgspec
 
 from toru.actors.messages.auth import Session
+from toru.actors.messages.runner import RunStatus
 from toru.actors.runtime import Message
 from toru.domain.plugin_metadata import PluginMetadata
 from toru.domain.plugin_probe import FileFacts
@@ -131,12 +132,12 @@ class PluginRequest(msgspec.Struct, frozen=True):
 
     Attributes:
         method: the HTTP method.
-        target: raw, as it came: ``/<rest>?query`` for the plugin; what a browser asked for on the
-            way to the manager.
+        target: raw, as it came: ``/<rest>?query``.
         headers: name and value pairs, filtered already.
         body: the whole body.
         user: the name of the session's user.
         role: the session's role.
+        id: by which it can be given up; 0 when it is not going to be.
     """
 
     method: str
@@ -145,6 +146,7 @@ class PluginRequest(msgspec.Struct, frozen=True):
     body: bytes
     user: str
     role: str
+    id: int = 0
 
 
 class PluginAnswer(msgspec.Struct, frozen=True):
@@ -153,16 +155,6 @@ class PluginAnswer(msgspec.Struct, frozen=True):
     status: int
     headers: tuple[tuple[str, str], ...]
     body: bytes
-
-
-class Forward(Message[PluginAnswer], frozen=True):
-    """Forward a request.
-
-    To the manager, which finds the plugin by its route or id, or to the plugin itself. NotFound,
-    Unavailable, `UnsupportedBody`, TooLarge, `BadGateway`, DeadlineExceeded.
-    """
-
-    request: PluginRequest
 
 
 class PluginKv(Message[str | None], frozen=True):
@@ -198,6 +190,27 @@ class PluginDisposed(Message[None], frozen=True):
 
 
 # For a plugin's actor
+
+
+class Forward(Message[PluginAnswer], frozen=True):
+    """Forward a request.
+
+    NotFound, Unavailable, `BodyNotText`, TooLarge, `BadGateway`, DeadlineExceeded.
+    """
+
+    request: PluginRequest
+
+
+class GiveUpForward(Message[None], frozen=True):
+    """Nobody waits for the answer to the request of this id any more."""
+
+    id: int
+
+
+class RunsKnown(Message[None], frozen=True):
+    """The runner is there (again), and knows these runs of the plugin and no others."""
+
+    runs: tuple[RunStatus, ...]
 
 
 class PluginPlan(msgspec.Struct, frozen=True):

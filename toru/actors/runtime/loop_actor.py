@@ -28,7 +28,7 @@ MESSAGES_A_TURN = 64
 _BACKGROUND = object()
 """Stands for the message of a coroutine that none began."""
 
-_Work = tuple[Awaitable[Any], pykka.Future[Any] | None]
+_Work = tuple[Awaitable[Any], pykka.Future[Any] | None, object]
 
 
 class LoopActor(Actor):
@@ -38,7 +38,8 @@ class LoopActor(Actor):
     ``on_start`` or ``on_stop`` is awaited no message is handled; while an ``on_receive`` is
     awaited the mailbox goes on, and the asker is answered when it is done. As many of these as
     ``mailbox_limit`` says may be under way; then the mailbox waits. Stopping cancels them after
-    ``on_stop``; their askers get `ActorStopped`.
+    ``on_stop``; their askers get `ActorStopped`. An ``on_receive`` that returns a fresh
+    ``asyncio.Future`` instead of being a coroutine spares the task that sees a coroutine through.
     """
 
     _cell: LoopCell
@@ -70,7 +71,7 @@ class LoopCell(Cell):
     def __init__(self, actor: LoopActor, mailbox: LoopMailbox) -> None:
         super().__init__(actor, mailbox)
         self._loop = actor.context.system.loop
-        self._under_way: dict[asyncio.Task[None], _Work] = {}
+        self._under_way: dict[asyncio.Future[Any], _Work] = {}
         self._phase: asyncio.Task[None] | None = None  # an on_start or on_stop that is awaited
 
     def start(self) -> None:
@@ -194,9 +195,13 @@ class LoopCell(Cell):
         loop = self._loop
         if isinstance(work, pykka.Future) and not isinstance(work, Reply):
             work = loop.run_in_executor(None, work.get)  # pykka's own await blocks the loop
-        task = loop.create_task(self._see_through(work, reply_to, message))
-        self._under_way[task] = (work, reply_to)
-        task.add_done_callback(self._done)
+        future: asyncio.Future[Any]
+        if isinstance(work, asyncio.Future):
+            future = work
+        else:
+            future = loop.create_task(self._see_through(work, reply_to, message))
+        self._under_way[future] = (work, reply_to, message)
+        future.add_done_callback(self._done)
 
     async def _see_through(
         self, work: Awaitable[Any], reply_to: pykka.Future[Any] | None, message: object
@@ -210,12 +215,18 @@ class LoopCell(Cell):
         else:
             answer(reply_to, result)
 
-    def _done(self, task: asyncio.Task[None]) -> None:
-        work, reply_to = self._under_way.pop(task)
-        if task.cancelled():
+    def _done(self, future: asyncio.Future[Any]) -> None:
+        work, reply_to, message = self._under_way.pop(future)
+        if future.cancelled():
             if inspect.iscoroutine(work):
                 work.close()  # it was never begun when it was cancelled before its first step
             answer_error(reply_to, self._cancelled())
+        elif future is work:
+            error = future.exception()
+            if error is None:
+                answer(reply_to, future.result())
+            else:
+                self._fail(error, reply_to, message)
         if len(self._under_way) == self.mailbox.limit - 1:
             self.mailbox.nudge()
 

@@ -1,0 +1,50 @@
+"""Which plugin serves which path.
+
+Runs on: the event loop; written by the plugin manager, read by the web, so that a request goes
+to its plugin's actor by one message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from toru.actors.runtime import ActorSystem, Address
+from toru.domain.plugin_routes import RouteTable, find_by_id
+from toru.errors import NotFound
+
+
+def actor_name(plugin_id: str) -> str:
+    """Return the name of the actor of a plugin."""
+    return f"plugin/{plugin_id}"
+
+
+class PluginPlaces:
+    """The book of routes and ids."""
+
+    def __init__(self, system: ActorSystem) -> None:
+        self._system = system
+        self._routes = RouteTable()
+        self._actors: dict[str, Address] = {}
+
+    def assign(self, routes: Iterable[tuple[str, str]]) -> None:
+        """Replace all places by these of (route, plugin id)."""
+        every = tuple(routes)
+        self._routes = RouteTable(every)
+        self._actors = {
+            plugin_id: self._system.address(actor_name(plugin_id)) for _, plugin_id in every
+        }
+
+    def find(self, uri: str) -> tuple[Address, str]:
+        """Return the actor of the plugin that serves a path, and the path that the plugin sees.
+
+        Args:
+            uri: path and query as they came.
+
+        Raises:
+            NotFound: there is none.
+        """
+        target = self._routes.find(uri) or find_by_id(uri)
+        actor = None if target is None else self._actors.get(target.plugin_id)
+        if target is None or actor is None:
+            raise NotFound("There is no plugin at this path.")
+        return actor, target.path
