@@ -10,7 +10,9 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import ROOT
 from tests.browser.dashboard import Dashboard
+from tests.browser.plugins import drop_example, drop_in, drop_told, wait_ready
 from tests.browser.test_history import run_once
+from tests.browser.watch import PageWatch
 from tests.support.hub import HubProcess
 
 AXE = ROOT / "static/node_modules/axe-core/axe.min.js"
@@ -69,6 +71,48 @@ def test_every_page_fits_and_passes_axe(
         page.goto(path)
         expect(sign.first).to_be_visible()
         assert (path, faults(page), overflow(page)) == (path, [], 0)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", list(SIZES))
+def test_every_page_about_plugins_fits_and_passes_axe(
+    dashboard: Dashboard, page: Page, hub: HubProcess, watch: PageWatch, size: str, scheme: Any
+) -> None:
+    watch.expect("The page of the plugin poor failed")
+    width, height = SIZES[size]
+    page.set_viewport_size({"width": width, "height": height})
+    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+    dashboard.log_in("/plugins")
+    expect(page.get_by_text("No plugins yet")).to_be_visible()
+    assert (faults(page), overflow(page)) == ([], 0)
+    drop_example(hub)
+    drop_in(hub, "garbage-with-" + LONG_NAME, b"\x00\x01")
+    drop_told(
+        hub,
+        "poor",
+        name="W" * 60,
+        lines=(LONG_NAME * 20,),
+        bundle="throw new Error('W'.repeat(300))",
+    )
+    wait_ready(hub)
+    wait_ready(hub, "poor")
+    hub.http("POST", "/api/plugins/hello-plugin-python/restart")
+    settled = {
+        "/plugins": page.locator(".plugin[data-state=broken]"),
+        "/plugins?details=hello-plugin-python": page.locator(".log li"),
+        "/plugins?details=poor": page.locator(".log li"),
+        "/plugins/hello-plugin-python": page.get_by_role("button", name="Count one more"),
+        "/plugins/poor": page.get_by_text("The last lines of its log"),
+        "/plugins/nowhere": page.get_by_text("There is no such page"),
+    }
+    for path, sign in settled.items():
+        page.goto(path)
+        expect(sign.first).to_be_visible(timeout=15_000)
+        assert (path, faults(page), overflow(page)) == (path, [], 0)
+    page.goto("/plugins?details=hello-plugin-python")
+    page.get_by_role("button", name="Events").click()
+    expect(page.locator(".events li")).to_have_count(3)
+    assert (faults(page), overflow(page)) == ([], 0)
 
 
 def test_a_run_can_be_started_and_left_with_the_keyboard_alone(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -75,6 +76,112 @@ def test_new_runs_go_where_their_time_puts_them(module: Any) -> None:
     code = """({withTask}) =>
       [{id: '2'}, {id: '9'}, {id: '5'}].reduce(withTask, [{id: '7'}]).map((task) => task.id)"""
     assert module("task-list.js", code) == ["9", "7", "5", "2"]
+
+
+PLUGIN = """
+  const plugin = (id, more = {}) => ({
+    id, name: id, file: `${id}.binary`, state: 'ready', running: true, pid: null,
+    figures: {cpu_percent: null, memory_bytes: null}, ...more,
+  });
+"""
+
+
+def test_what_an_event_does_not_tell_of_a_plugin_stays_while_it_runs(module: Any) -> None:
+    code = f"""({{withPlugin}}) => {{ {PLUGIN}
+      const figures = {{cpu_percent: 3, memory_bytes: 9}};
+      const known = [plugin('b', {{pid: 7, figures}}), plugin('z')];
+      const on = withPlugin(known, plugin('b', {{state: 'unhealthy'}}))[0];
+      const off = withPlugin(known, plugin('b', {{state: 'backoff', running: false}}))[0];
+      return [on.state, on.pid, on.figures.memory_bytes, off.state, off.pid,
+              withPlugin(known, plugin('a')).map((each) => each.id)];
+    }}"""
+    assert module("plugin-list.js", code) == [
+        "unhealthy",
+        7,
+        9,
+        "backoff",
+        None,
+        ["a", "b", "z"],
+    ]
+
+
+def test_of_two_files_that_claim_an_id_the_one_that_is_not_broken_has_it(module: Any) -> None:
+    code = f"""({{withPlugin, findPlugin}}) => {{ {PLUGIN}
+      const list = [plugin('a', {{file: 'copy.binary', state: 'broken'}}), plugin('a')];
+      const next = withPlugin(list, plugin('a', {{file: 'renamed.binary'}}));
+      return [findPlugin(list, 'a').file, next.map((each) => each.file).sort(),
+              findPlugin(list, 'nobody') === undefined];
+    }}"""
+    expected = ["a.binary", ["copy.binary", "renamed.binary"], True]
+    assert module("plugin-list.js", code) == expected
+
+
+LOG = """
+async ({PluginLog}) => {
+  let take, open;
+  const socket = {
+    subscribe: (topic, listener) => { take = listener; return () => {}; },
+    whenOpen: (callback) => { open = callback; return () => {}; },
+    afterRoundTrip: (callback) => callback(),
+  };
+  const line = (message, level = 'info') =>
+    ({timestamp: 't', level, plugin: 'p', message});
+  const told = (each) => take({type: 'log', plugin: 'p', line: each});
+  let answer;
+  window.fetch = async () => { await 0; return new Response(JSON.stringify({logs: answer})); };
+  const log = new PluginLog(socket, 'p', 'info');
+  log.connect();
+  answer = [line('two'), line('one')];
+  const loading = log.refresh();
+  told(line('two'));
+  told(line('three'));
+  await loading;
+  told(line('quiet', 'debug'));
+  take({type: 'log', plugin: 'other', line: line('stranger')});
+  take({type: 'log_gap', plugin: 'p', lines: 12});
+  told(line('two'));
+  return log.entries.value.map((entry) => entry.line?.message ?? entry.missing);
+}
+"""
+
+
+def test_a_line_of_a_log_that_is_both_loaded_and_told_is_shown_once(module: Any) -> None:
+    assert module("plugin-log.js", LOG) == ["one", "two", "three", 12, "two"]
+
+
+def test_a_pattern_may_take_all_that_is_below_it(module: Any) -> None:
+    paths = ["/plugins/a", "/plugins/a/b/c/", "/plugins", "/plugins/", "/other/a"]
+    code = f"({{match}}) => {json.dumps(paths)}.map((path) => match('/plugins/:id/*', path))"
+    assert module("router.js", code) == [
+        {"id": "a", "rest": "/"},
+        {"id": "a", "rest": "/b/c"},
+        None,
+        None,
+        None,
+    ]
+
+
+def test_events_of_a_plugin_read_as_sentences(module: Any) -> None:
+    events = [
+        ("crashed", '{"reason": "It was killed.", "exit_code": -9, "failures": 2}'),
+        ("started", '{"pid": 7, "protocol": 2}'),
+        ("disabled", '{"reason": "asked"}'),
+        ("stopped", '{"exit_code": 0}'),
+        ("enabled", None),
+        ("backed-up", '{"files": 3}'),
+        ("odd", "no JSON"),
+    ]
+    code = f"""({{eventWord, eventDetails}}) => {json.dumps(events)}.map(([event_type, details]) =>
+      `${{eventWord({{event_type}})}}: ${{eventDetails({{event_type, details}})}}`)"""
+    assert module("plugin-events.js", code) == [
+        "Failed: Failure 2 in a row. It was killed.",
+        "Started: Process 7, protocol version 2.",
+        "Disabled: An administrator asked for it.",
+        "Stopped: Exit code 0.",
+        "Enabled: ",
+        'backed-up: {"files":3}',
+        "odd: no JSON",
+    ]
 
 
 def test_tries_to_reconnect_come_slower_but_never_slower_than_every_15_s(module: Any) -> None:

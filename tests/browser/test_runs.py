@@ -124,6 +124,23 @@ def test_cancel_shows_how_it_goes_on_and_force_where_a_script_does_not_listen(
     expect(page.get_by_role("button", name="Run again")).to_be_enabled()
 
 
+def test_a_run_that_is_opened_while_it_is_cancelled_shows_how_far_that_is(
+    dashboard: Dashboard, page: Page, hub: HubProcess
+) -> None:
+    hub.script("deaf.sh", "trap '' TERM\necho begun\nwhile :; do sleep 0.1; done\n")
+    dashboard.log_in("/scripts")
+    task = dashboard.run("deaf.sh")
+    dashboard.terminal_has("begun")
+    page.get_by_role("link", name="History", exact=True).click()
+    assert hub.http("POST", f"/api/tasks/{task}/cancel").status == 200
+    page.locator(f'a[href="/history/{task}"]').click()
+    stages = page.get_by_label("Cancelling")
+    expect(stages.locator("[data-now=true]")).to_contain_text(re.compile("TERM|KILL"))
+    expect(page.get_by_role("button", name="Cancelling")).to_be_disabled()
+    dashboard.run_ends("Cancelled")
+    expect(stages).to_have_count(0)
+
+
 def test_a_failure_shows_the_exit_code_and_can_be_run_again(
     dashboard: Dashboard, page: Page, hub: HubProcess
 ) -> None:
