@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import sys
 import tempfile
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
 
+from tests.browser.plugins import HELLO, SOURCES, drop_in, drop_told, wait_ready
 from tests.support.hub import ADMIN_PASSWORD, HubProcess, wait_until
 from tools.browser import find_chromium, recorded_chromium
 from tools.common import ROOT, say
+from toru.cli.plugin_build import build_plugin
 
 TARGET = ROOT / "docs/screenshots"
 DESK: ViewportSize = {"width": 1440, "height": 900}
@@ -64,6 +67,10 @@ echo "restarted"
 for n in {1..40}; do echo "removed cache/$RANDOM.part"; done
 """,
 }
+PLUGINS: list[dict[str, Any]] = [
+    {"plugin_id": "photo-index", "name": "Photo index", "version": "2.3.1", "icon": "storage"},
+    {"plugin_id": "garden-pump", "name": "Garden pump", "version": "0.9.0", "icon": "bolt"},
+]
 ACTIONS = [
     ("Back up photos", "backup-photos.sh", "storage"),
     ("Restart media server", "restart-media.sh", "again"),
@@ -85,6 +92,7 @@ def main() -> int:
         sync_playwright() as playwright,
     ):
         long_run = furnish(hub)
+        furnish_plugins(hub, Path(folder))
         browser = playwright.chromium.launch(
             executable_path=chromium, args=["--no-sandbox", "--disable-gpu"]
         )
@@ -109,6 +117,23 @@ def furnish(hub: HubProcess) -> str:
     run_ends(hub, stopped)
     run(hub, "restart-media.sh")
     return start(hub, "backup-photos.sh")
+
+
+def furnish_plugins(hub: HubProcess, folder: Path) -> None:
+    """Add plugins, one of them broken, and ask them something."""
+    sources = shutil.copytree(SOURCES / HELLO, folder / HELLO)
+    program = sources / "plugin.py"
+    # Not every machine that takes pictures has a font with emoji.
+    program.write_text(re.sub(r'icon="[^"]*"', 'icon="home"', program.read_text("utf-8")), "utf-8")
+    drop_in(hub, HELLO, build_plugin(sources, folder / f"{HELLO}.binary").path.read_bytes())
+    for plugin in PLUGINS:
+        drop_told(hub, author="Jonas", **plugin)
+        wait_ready(hub, plugin["plugin_id"])
+    drop_in(hub, "door-bell", b"import toru_plugin\n")
+    wait_ready(hub)
+    for _ in range(40):
+        hub.http("POST", "/api/plugins/route/hello-python/api/counter")
+        hub.http("GET", "/api/plugins/route/photo-index/")
 
 
 def start(hub: HubProcess, script: str) -> str:
@@ -138,6 +163,9 @@ def take_all(browser: Browser, hub: HubProcess, long_run: str) -> None:
             take(page, "/", ".action", f"dashboard{size}{suffix}", samples=20)
             take(page, f"/scripts/run/{long_run}", ".xterm-rows span", f"run{size}{suffix}")
             take(page, "/history", ".history", f"history{size}{suffix}")
+            take(page, "/plugins", ".plugin:nth-child(4)", f"plugins{size}{suffix}")
+            take(page, f"/plugins/{HELLO}", "main button", f"plugin-page{size}{suffix}")
+            take(page, f"/plugins?details={HELLO}", ".log li", f"plugin-details{size}{suffix}")
             page.context.close()
 
 

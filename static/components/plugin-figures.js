@@ -2,7 +2,7 @@
  * The figures of one plugin.
  * Runs on: the page.
  */
-import { formatBytes, formatDuration, formatLatency, formatPercent } from "../lib/format.js";
+import { formatBytes, formatLatency, formatPercent, formatUptime } from "../lib/format.js";
 import { html } from "../lib/html.js";
 
 /** @import { Plugin } from "../lib/types.js" */
@@ -20,7 +20,7 @@ function Figure({ name, value, title, isBad = false }) {
  * @returns {string}
  */
 function uptime(seconds) {
-  return seconds !== null && seconds < 10 ? `${Math.floor(seconds)} s` : formatDuration(seconds);
+  return seconds !== null && seconds < 60 ? `${Math.floor(seconds)} s` : formatUptime(seconds);
 }
 
 /** @param {{plugin: Plugin}} props */

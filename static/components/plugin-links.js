@@ -18,7 +18,7 @@ function PluginLink({ plugin }) {
   const href = pageOf(plugin);
   const isCurrent = path.value === href || path.value.startsWith(`${href}/`);
   const word = pluginWord(plugin);
-  return html`<a href=${href} title=${`${plugin.name}: ${word}`} aria-current=${isCurrent ? "page" : undefined}>
+  return html`<a class="plugin-link" href=${href} title=${`${plugin.name}: ${word}`} aria-current=${isCurrent ? "page" : undefined}>
     <${PluginIcon} plugin=${plugin} size="small" />
     <span class="link-name">${plugin.name}</span>
     ${pluginMood(plugin) !== "good" && html`<span class="visually-hidden">(${word})</span>`}
