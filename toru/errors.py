@@ -9,9 +9,10 @@ Runs on: any thread.
     ├── Forbidden        403 a session that may not do this
     ├── NotFound         404 what is named does not exist, or not for this session
     ├── MethodNotAllowed 405
+    ├── RequestTimeout   408 a body that did not come in time
     ├── Conflict         409 what is asked collides with what is
     ├── TooLarge         413 a body over its limit
-    ├── UnsupportedBody  415 a body of a kind that its receiver cannot take
+    ├── MisdirectedHost  421 a request for a host that is not served
     ├── LockedOut        429 too many failed logins; carries the seconds left
     ├── BadGateway       502 a plugin died, or answered what cannot be passed on
     ├── Unavailable      503 cannot be done now; trying again later may help
@@ -20,6 +21,9 @@ Runs on: any thread.
     │   ├── ActorCrashed     500 the actor failed while it handled this very message
     │   └── StorageUnavailable   the database cannot be written or read now
     └── DeadlineExceeded 504 no answer within the deadline
+
+What only one module can raise is defined there: the faults of the plugin protocol in
+``toru.wire.plugin_http``, refusals of the runner in ``toru.actors.runner_link``.
 """
 
 from __future__ import annotations
@@ -100,11 +104,18 @@ class TooLarge(ToruError):
     default_code = "too_large"
 
 
-class UnsupportedBody(ToruError):
-    """A body of a kind that its receiver cannot take."""
+class RequestTimeout(ToruError):
+    """A body did not come in time."""
 
-    status = 415
-    default_code = "unsupported_body"
+    status = 408
+    default_code = "timeout"
+
+
+class MisdirectedHost(ToruError):
+    """The request is for a host that Toru does not serve (RFC 9110, 15.5.20)."""
+
+    status = 421
+    default_code = "misdirected_host"
 
 
 class LockedOut(ToruError):

@@ -17,9 +17,9 @@ from tests.support.hub import ADMIN_PASSWORD, HubProcess
 from tests.support.raw_http import exchange, request
 from tests.support.websocket import Refused, WebSocket
 from toru.config import load_config
-from toru.errors import BadRequest, Forbidden
+from toru.errors import BadRequest, Forbidden, MisdirectedHost
 from toru.web.app import collect_routes
-from toru.web.gate import Arrival, Gate, MisdirectedHost, check_path
+from toru.web.gate import Arrival, Gate, check_path
 from toru.web.headers import ALWAYS
 
 OWN = "127.0.0.1:3000"

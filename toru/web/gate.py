@@ -11,13 +11,12 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Sequence
-from typing import ClassVar
 from urllib.parse import unquote_to_bytes, urlsplit
 
 import msgspec
 
 from toru.config import Config
-from toru.errors import BadRequest, Forbidden, ToruError
+from toru.errors import BadRequest, Forbidden, MisdirectedHost
 
 Header = Callable[[str], Sequence[str]]
 """All values of a header, by its name."""
@@ -29,13 +28,6 @@ _DEFAULT_PORTS = {"http": "80", "https": "443"}
 _DECODINGS = 3
 _BAD_PATH = re.compile(rb"[\x00-\x1f\x7f\\]|//|(?:^|/)\.{1,2}(?:/|;|$)")
 _RAW_PATH = re.compile(r"/[!-~]*")
-
-
-class MisdirectedHost(ToruError):
-    """The request is for a host that Toru does not serve (RFC 9110, 15.5.20)."""
-
-    status: ClassVar[int] = 421
-    default_code: ClassVar[str] = "misdirected_host"
 
 
 class Arrival(msgspec.Struct, frozen=True):

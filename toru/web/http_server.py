@@ -27,7 +27,7 @@ from tornado.httputil import (
 )
 from tornado.iostream import IOStream, StreamClosedError, UnsatisfiableReadError
 
-from toru.errors import TooLarge, ToruError
+from toru.errors import RequestTimeout, TooLarge, ToruError
 from toru.web.base import Problem
 from toru.web.headers import NO_CONTENT_POLICY, fixed_headers
 
@@ -49,13 +49,6 @@ KEEPALIVE_INTERVAL_S = 10
 KEEPALIVE_PROBES = 3
 
 _BARE_REFUSAL = b"HTTP/1.1 400 Bad Request\r\n\r\n"
-
-
-class RequestTimeout(ToruError):
-    """The body did not come in time."""
-
-    status = 408
-    default_code = "timeout"
 
 
 def refusal(error: ToruError, *, hsts: bool = False) -> tuple[HTTPHeaders, bytes]:
