@@ -19,6 +19,7 @@ from toru.actors.messages.runner import (
     RunExited,
     RunOutput,
     RunProgress,
+    RunStage,
     RunStarted,
     SpawnRun,
 )
@@ -76,7 +77,7 @@ class PluginProber(LoopActor):
                 self._take_exit(report)
             case ProbeTimedOut(run_id=run_id):
                 return self._time_out(run_id)
-            case RunStarted() | RunProgress():
+            case RunStarted() | RunProgress() | RunStage():
                 return None
             case _:
                 return super().on_receive(message)
@@ -153,6 +154,6 @@ def _spawn(run_id: str, owner: str, path: str) -> SpawnRun:
         cwd="/",
         env=clean_environment(os.environ),
         directory=None,
-        output_limit_bytes=PROBE_OUTPUT_BYTES * 2,
+        output_limit_bytes=None,  # what it complains must not use up what it may say
         hub_gone_s=_HUB_GONE_S,
     )

@@ -1,0 +1,38 @@
+"""A hub that the tests of a module share, with plugins that are started again without jitter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.hub import HubProcess
+from tests.support.plugin_files import Plugins, processes_of
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
+    """A running hub, logged in as the admin; afterwards no plugin's process is left."""
+    with HubProcess(tmp_path_factory.mktemp("hub"), TORU_PLUGIN_BACKOFF="1") as process:
+        yield process
+        process.stop()
+        assert not processes_of(process.plugins_dir)
+    assert "Traceback" not in process.log, process.log
+
+
+@pytest.fixture(scope="module")
+def plugins(hub: HubProcess) -> Plugins:
+    """Its plugins."""
+    return Plugins(hub)
+
+
+@pytest.fixture
+def own_hub(tmp_path: Path) -> Iterator[HubProcess]:
+    """A hub for one test alone, which the test starts."""
+    process = HubProcess(tmp_path, TORU_PLUGIN_BACKOFF="1")
+    try:
+        yield process
+    finally:
+        process.end()
+    assert "Traceback" not in process.log, process.log

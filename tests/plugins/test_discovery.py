@@ -1,0 +1,390 @@
+"""Which files become plugins, and when: looked at once, side by side, and again after a change.
+
+What is said of each kind of broken file stands in ``test_broken.py``.
+
+Runs on: the test's thread, against real hubs.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import threading
+import unicodedata
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+import tests.support.quick_plugin
+from tests.support.hub import HubProcess, wait_until
+from tests.support.plugin_files import Plugins, is_alive, processes_of
+
+QUICK = Path(tests.support.quick_plugin.__file__).read_text()
+MIB = 1024 * 1024
+
+
+def saying(metadata: dict[str, Any]) -> str:
+    """Return the quick plugin with other metadata."""
+    ours = json.dumps(metadata)
+    return QUICK.replace(
+        "sys.stdout.write(json.dumps({**about,",
+        f"sys.stdout.write(json.dumps({{**about, **json.loads({ours!r}),",
+    )
+
+
+def counting(book: Path) -> str:
+    """Return the quick plugin, which notes each time that it is asked for its metadata."""
+    note = f'    with open({str(book)!r}, "a") as book:\n        book.write(f"{{ID}}\\n")'
+    asked = 'if sys.argv[1:] == ["--metadata"]:\n'
+    return QUICK.replace(asked, asked + note.replace("    ", "        ", 1) + "\n", 1)
+
+
+@contextmanager
+def peak_of(pids: list[int]) -> Iterator[Callable[[], int]]:
+    """Watch how much memory processes have; yields how many bytes it grew at most, in sum."""
+    processes = [psutil.Process(pid) for pid in pids]
+    before = most = sum(process.memory_info().rss for process in processes)
+    over = threading.Event()
+
+    def watch() -> None:
+        nonlocal most
+        while not over.wait(0.01):
+            most = max(most, sum(process.memory_info().rss for process in processes))
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield lambda: most - before
+    finally:
+        over.set()
+        thread.join()
+
+
+def let_it_look(plugins: Plugins) -> None:
+    """Return after the hub has looked at the folder at least four times: a file came and went."""
+    plugins.write("passing", "no plugin\n")
+    wait_until(lambda: "passing" in plugins.all(), what="a new file noticed")
+    plugins.remove("passing")
+    wait_until(lambda: "passing" not in plugins.all(), what="its end noticed")
+
+
+def runner_of(hub: HubProcess) -> int:
+    """Return the runner's pid."""
+    data_dir = str(hub.data_dir)
+    for process in psutil.process_iter(["cmdline"]):
+        words = process.info["cmdline"] or []
+        if process.pid != hub.pid and any("toru.runner" in word for word in words):
+            if any(data_dir in word for word in words):
+                return process.pid
+    raise AssertionError("there is no runner")
+
+
+def test_hanging_probes_hold_up_nobody_else_and_leave_no_process(plugins: Plugins) -> None:
+    hanging = ["bad-meta-hang+a", "bad-meta-hang+b", "bad-meta-hang+c"]
+    plugins.put(*hanging)
+    wait_until(lambda: len(processes_of(plugins.folder)) == 3, what="the hanging probes")
+    plugins.start("quick-beside-v2")
+    assert plugins.ask("quick-beside-v2").status == 200
+    assert not set(hanging) & set(plugins.all())
+    assert len([one for one in processes_of(plugins.folder) if "hang" in str(one.cmdline())]) == 3
+    wait_until(lambda: set(hanging) <= set(plugins.all()), what="the end of their time")
+    for name in hanging:
+        assert "within 5 seconds" in plugins.all()[name]["reason"]
+    assert not [one for one in processes_of(plugins.folder) if "hang" in str(one.cmdline())]
+    plugins.remove(*hanging)
+
+
+def test_a_gigabyte_of_metadata_costs_no_memory_and_no_time(plugins: Plugins) -> None:
+    with peak_of([plugins.hub.pid, runner_of(plugins.hub)]) as growth:
+        plugins.put("bad-meta-huge", "bad-meta-flood-stderr")
+        plugins.ready("bad-meta-flood-stderr")
+        wait_until(lambda: "bad-meta-huge" in plugins.all(), what="the flood's end")
+    assert "64 KiB" in plugins.all()["bad-meta-huge"]["reason"]
+    assert growth() < 48 * MIB
+    plugins.remove("bad-meta-huge", "bad-meta-flood-stderr")
+
+
+def test_the_end_of_stderr_is_shown_on_one_line_and_short(plugins: Plugins) -> None:
+    complaint = r"""#!/bin/sh
+i=0; while [ $i -lt 40 ]; do echo "line $i" >&2; i=$((i+1)); done
+printf '\033[31mno \377licence\033[0m\r\n' >&2
+printf '%01000d\n' 0 >&2
+exit 3
+"""
+    plugins.write("complains", complaint)
+    view = wait_until(lambda: plugins.all().get("complains"), what="the complaint")
+    reason = view["reason"]
+    assert "it exited with code 3" in reason
+    assert "line 38 | line 39 | [31mno �licence [0m | 000" in reason
+    assert "line 36" not in reason
+    assert len(reason) < 800
+    assert not [char for char in reason if unicodedata.category(char)[0] == "C"]
+    plugins.remove("complains")
+
+
+@pytest.mark.parametrize(
+    ("printed", "reason"),
+    [
+        (r"\033]0;title\007 hello\n", "It prints no JSON object for --metadata"),
+        (r'{"id": "cut", "name": "C', "is not valid JSON"),
+        (r'{"id": "a", "version": "1", "route": "/a"}', '"name"'),
+        (r'{"id": 7, "name": "A", "version": "1", "route": "/a"}', '"$.id"'),
+        (r'{"id": "route", "name": "A", "version": "1", "route": "/a"}', "a word that Toru needs"),
+        (r'{"id": "a", "name": "A", "version": "1", "route": "/a/%%2e%%2e"}', "Its route"),
+        (r'{"id": "a", "name": "A", "version": "1", "route": "/a", "protocols": [3]}', "1 or 2"),
+    ],
+)
+def test_wrong_metadata_say_what_is_wrong(plugins: Plugins, printed: str, reason: str) -> None:
+    plugins.write("wrong", f"#!/bin/sh\nprintf '{printed}'\n")
+    view = wait_until(
+        lambda: reason in plugins.all().get("wrong", {}).get("reason", "") and plugins.all(),
+        what=reason,
+    )["wrong"]
+    assert (view["id"], view["state"], view["enabled"]) == ("wrong", "broken", False)
+    assert not [char for char in view["reason"] if unicodedata.category(char)[0] == "C"]
+
+
+def test_of_those_that_collide_the_first_by_name_wins_and_the_others_say_so(
+    plugins: Plugins,
+) -> None:
+    same_id, same_route = {"id": "Twin", "route": "/first"}, {"id": "other", "route": "/first/"}
+    plugins.write("twin-c", saying({**same_route, "name": "C"}))
+    plugins.write("twin-b", saying({"id": "twin", "route": "/second", "name": "B"}))
+    plugins.write("twin-a", saying({**same_id, "name": "A"}))
+    names = {"twin-a", "twin-b", "twin-c"}
+    listed = wait_until(lambda: names <= set(plugins.all()) and plugins.all(), what="all three")
+    plugins.ready("Twin")
+    reasons = {name: listed[name]["reason"] for name in names}
+    assert reasons["twin-b"].startswith('Its id "twin" is already that of twin-a.binary')
+    assert reasons["twin-c"].startswith('Its route "/first" is already that of twin-a.binary')
+    assert [listed[name]["name"] for name in sorted(names)] == ["A", "B", "C"]
+    assert plugins.hub.http("GET", "/api/plugins/route/first/x").status == 200
+    assert plugins.hub.http("GET", "/api/plugins/route/second/x").status == 404
+    assert plugins.ask("other").status == 404
+    pid = plugins.view("Twin")["pid"]
+    plugins.write("twin-c", saying({"id": "other", "route": "/third"}))
+    plugins.ready("other")
+    assert plugins.view("Twin")["pid"] == pid, "the one that has its place is left alone"
+    plugins.remove("twin-a", "twin-b", "twin-c")
+
+
+def test_a_link_inside_the_folder_is_a_plugin_and_follows_its_target(plugins: Plugins) -> None:
+    versions = plugins.folder / "versions"
+    versions.mkdir()
+    for version in ("1.0.0", "2.0.0"):
+        target = versions / f"linked-{version}"
+        target.write_text(saying({"id": "linked", "version": version}))
+        target.chmod(0o755)
+    link = plugins.folder / "linked.binary"
+    link.symlink_to("versions/linked-1.0.0")
+    plugins.ready("linked")
+    fresh = plugins.folder / "linked.new"
+    fresh.symlink_to("versions/linked-2.0.0")
+    fresh.rename(link)
+    wait_until(lambda: plugins.view("linked").get("version") == "2.0.0", what="the new target")
+    plugins.ready("linked")
+    versions.rename(plugins.hub.folder / "versions")
+    assert "leads nowhere" in plugins.wait("linked", "broken")["reason"]
+    versions.symlink_to(plugins.hub.folder / "versions")
+    wait_until(
+        lambda: "out of the plugins folder" in plugins.view("linked")["reason"],
+        what="a folder that leads out",
+    )
+    assert plugins.ask("linked").status == 404
+    plugins.remove("linked")
+    versions.unlink()
+
+
+def test_a_file_is_probed_once_as_long_as_it_stays_the_same(plugins: Plugins) -> None:
+    book = plugins.hub.folder / "book"
+    path = plugins.write("quick-counted-v2", counting(book))
+    plugins.ready("quick-counted-v2")
+    let_it_look(plugins)
+    assert plugins.wish("quick-counted-v2", "restart").status == 200
+    assert plugins.wish("quick-counted-v2", "disable").status == 200
+    assert plugins.wish("quick-counted-v2", "enable").status == 200
+    let_it_look(plugins)
+    assert book.read_text().split() == ["quick-counted-v2"]
+
+    pid = plugins.view("quick-counted-v2")["pid"]
+    plugins.write("quick-counted-v2", path.read_text() + "# changed\n")
+    wait_until(lambda: len(book.read_text().split()) == 2, what="another probe")
+    wait_until(lambda: not is_alive(pid), what="the end of the old program")
+    plugins.ready("quick-counted-v2")
+
+    path.chmod(0o644)
+    assert "chmod +x" in plugins.wait("quick-counted-v2", "broken")["reason"]
+    path.chmod(0o755)
+    plugins.ready("quick-counted-v2")
+    assert len(book.read_text().split()) == 3
+    plugins.remove("quick-counted-v2")
+
+
+def test_a_file_that_becomes_another_plugin_changes_its_id(plugins: Plugins) -> None:
+    plugins.write("changeling", saying({"id": "before", "route": "/before"}))
+    plugins.ready("before")
+    pid = plugins.view("before")["pid"]
+    plugins.write("changeling", saying({"id": "after", "route": "/after"}))
+    plugins.ready("after")
+    wait_until(lambda: not plugins.view("before"), what="the end of the old one")
+    assert not is_alive(pid)
+    assert plugins.hub.http("GET", "/api/plugins/route/before/x").status == 404
+    assert plugins.hub.http("GET", "/api/plugins/route/after/x").status == 200
+    plugins.remove("changeling")
+
+
+def test_a_file_that_grows_is_not_called_broken(plugins: Plugins) -> None:
+    path = plugins.folder / "quick-growing-v2.binary"
+    content = QUICK.encode()
+    path.touch(mode=0o755)
+    plugins.write("quick-meanwhile-v2", QUICK)
+    written = 0
+
+    def grow() -> bool:
+        """Append a byte; the first half of the program is a program that fails."""
+        nonlocal written
+        with path.open("ab") as file:
+            file.write(content[written : written + 1])
+        written += 1
+        assert written < len(content)
+        listed = plugins.all()
+        assert "quick-growing-v2" not in listed
+        return listed.get("quick-meanwhile-v2", {}).get("state") == "ready"
+
+    wait_until(grow, what="another one, which was noticed meanwhile")
+    with path.open("ab") as file:
+        file.write(content[written:])
+    plugins.ready("quick-growing-v2")
+    assert plugins.event_types("quick-growing-v2") == ["started"]
+    plugins.remove("quick-growing-v2", "quick-meanwhile-v2")
+
+
+def test_a_file_that_is_still_open_for_writing_is_not_called_broken(plugins: Plugins) -> None:
+    path = plugins.folder / "quick-open-v2.binary"
+    with path.open("w") as file:
+        path.chmod(0o755)
+        file.write(QUICK[: len(QUICK) // 2])
+        file.flush()
+        let_it_look(plugins)
+        assert "quick-open-v2" not in plugins.all()
+        file.write(QUICK[len(QUICK) // 2 :])
+    plugins.ready("quick-open-v2")
+    plugins.remove("quick-open-v2")
+
+
+def test_what_is_repaired_elsewhere_works_when_somebody_enables_it(plugins: Plugins) -> None:
+    interpreter = plugins.hub.folder / "interpreter"
+    program = QUICK.split("\n", 1)[1]
+    plugins.write("quick-waits-v2", f"#!{interpreter}\n{program}")
+    view = wait_until(lambda: plugins.all().get("quick-waits-v2"), what="the first look")
+    assert str(interpreter)[:20] in view["reason"]
+    assert plugins.wish("quick-waits-v2", "enable").status == 409
+    interpreter.symlink_to(sys.executable)
+    assert plugins.wish("quick-waits-v2", "enable").status == 200
+    assert plugins.ask("quick-waits-v2").status == 200
+    plugins.remove("quick-waits-v2")
+
+
+def test_names_that_are_no_plugins_are_passed_over(plugins: Plugins) -> None:
+    names = ["notes.txt", "quick-v2.binary.bak", "binary", ".binary.swp", "x.BINARY"]
+    for name in names:
+        (plugins.folder / name).write_text(QUICK)
+    odd = plugins.folder / "ä <b>\n\x1b.binary"
+    odd.write_text("no plugin\n")
+    odd.chmod(0o755)
+    unreadable = plugins.folder.joinpath("no-utf8-").__fspath__().encode() + b"\xff.binary"
+    with open(unreadable, "wb") as file:  # noqa: PTH123 - a name that is no text
+        file.write(b"no plugin\n")
+    let_it_look(plugins)
+    files = {plugin["file"] for plugin in plugins.hub.get("/api/plugins")}
+    assert odd.name in files
+    assert not files & set(names)
+    assert len([name for name in files if name.startswith("no-utf8-")]) == 1
+    for path in [*(plugins.folder / name for name in names), odd]:
+        path.unlink()
+    Path(unreadable.decode("utf-8", "surrogateescape")).unlink()
+
+
+def test_a_folder_that_is_made_later_and_is_a_link_serves(own_hub: HubProcess) -> None:
+    later = own_hub.folder / "not" / "there" / "yet"
+    own_hub.environment["TORU_PLUGINS_DIR"] = str(later)
+    own_hub.plugins_dir.joinpath("quick-v2.binary").write_text(QUICK)
+    own_hub.plugins_dir.joinpath("quick-v2.binary").chmod(0o755)
+    own_hub.start()
+    own_hub.log_in()
+    assert own_hub.get("/api/plugins") == []
+    assert own_hub.http("POST", "/api/plugins/quick-v2/enable").status == 404
+    assert not later.parent.exists()
+    later.parent.mkdir(parents=True)
+    later.symlink_to(own_hub.plugins_dir)
+    plugins = Plugins(own_hub)
+    plugins.ready("quick-v2")
+    assert plugins.ask("quick-v2").status == 200
+
+
+def config_of(hub: HubProcess) -> Path:
+    """Return where a hub keeps which plugins are enabled."""
+    return hub.plugins_dir / ".metadata" / "config.json"
+
+
+def test_what_the_config_says_is_so_from_the_start_and_the_rest_of_it_stays(
+    own_hub: HubProcess,
+) -> None:
+    plugins = Plugins(own_hub)
+    plugins.put("quick-a-v1", "quick-b-v1", "quick-c-v1")
+    config = config_of(own_hub)
+    config.parent.mkdir()
+    others = {"theme": {"dark": [1, None, "ä"]}, "version": 3}
+    states: dict[str, Any] = {"quick-a-v1": False, "quick-b-v1": True, "absent": False}
+    odd = {"quick-c-v1": "sometimes", "absent-too": {"enabled": False, "pinned": True}}
+    config.write_text(json.dumps({**others, "plugins": {**states, **odd}}))
+    own_hub.start()
+    own_hub.log_in()
+    plugins.ready("quick-b-v1", "quick-c-v1")
+    view = plugins.wait("quick-a-v1", "disabled")
+    assert (view["enabled"], view["health"], view["pid"]) == (False, "disabled", None)
+    assert plugins.events("quick-a-v1") == []
+    assert plugins.wish("quick-a-v1", "enable").status == 200
+    assert plugins.wish("quick-b-v1", "disable").status == 200
+    changed = {**states, **odd, "quick-a-v1": True, "quick-b-v1": False}
+    assert json.loads(config.read_text()) == {**others, "plugins": changed}
+    assert [path.name for path in config.parent.iterdir()] == ["config.json"]
+
+
+@pytest.mark.parametrize("content", [b'{"plugins": {"quick-v1": fal', b"[1]", b'{"plugins": 7}'])
+def test_a_damaged_config_enables_all_is_said_and_is_kept_beside_the_next(
+    own_hub: HubProcess, content: bytes
+) -> None:
+    plugins = Plugins(own_hub)
+    plugins.put("quick-v1")
+    config = config_of(own_hub)
+    config.parent.mkdir()
+    config.write_bytes(content)
+    own_hub.start()
+    own_hub.log_in()
+    plugins.ready("quick-v1")
+    assert "config.json" in own_hub.log
+    assert config.read_bytes() == content, "it is left alone as long as nobody changes a state"
+    assert plugins.wish("quick-v1", "disable").status == 200
+    assert json.loads(config.read_text())["plugins"] == {"quick-v1": False}
+    assert config.with_name("config.json.damaged").read_bytes() == content
+
+
+def test_a_config_that_cannot_be_written_is_an_answer(plugins: Plugins) -> None:
+    plugins.start("quick-unsaved-v1")
+    config = config_of(plugins.hub)
+    shutil.rmtree(config.parent, ignore_errors=True)
+    config.mkdir(parents=True)
+    answer = plugins.wish("quick-unsaved-v1", "disable")
+    assert (answer.status, answer.json["code"]) == (503, "unavailable")
+    assert "config.json cannot be written" in answer.json["error"]
+    assert list(config.parent.iterdir()) == [config]
+    config.rmdir()
+    assert plugins.wish("quick-unsaved-v1", "disable").status == 200
+    assert json.loads(config.read_text()) == {"plugins": {"quick-unsaved-v1": False}}
+    plugins.remove("quick-unsaved-v1")
