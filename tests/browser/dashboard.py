@@ -7,10 +7,18 @@ from __future__ import annotations
 
 from playwright.sync_api import Locator, Page, expect
 
-from tests.support.hub import ADMIN_PASSWORD
+from tests.support.hub import ADMIN_PASSWORD, wait_until
 
 RUN_MS = 30_000
 """How long a run of these tests may take, on a machine that has other work."""
+
+
+def comes_true(page: Page, expression: str, timeout_s: float = 20.0) -> None:
+    """Wait until an expression is true on a page.
+
+    Playwright's own wait evaluates it inside the page, which the content policy forbids.
+    """
+    wait_until(lambda: page.evaluate(expression), timeout_s=timeout_s, what=expression)
 
 
 class Dashboard:

@@ -6,7 +6,7 @@ import re
 
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.dashboard import Dashboard
+from tests.browser.dashboard import Dashboard, comes_true
 from tests.browser.plugins import HELLO, READY_S, drop_example, kill, wait_ready
 from tests.browser.watch import PageWatch
 from tests.support.hub import HubProcess
@@ -123,7 +123,7 @@ def test_a_plugin_that_is_killed_comes_back_and_so_does_its_page(
     expect(count(page)).to_have_text("1")
     page.evaluate(RECORD_WHAT_IS_SHOWN)
     kill(hub)
-    page.wait_for_function("window.shown.length > 0", timeout=READY_MS)
+    comes_true(page, "window.shown.length > 0", READY_S)
     expect(count(page)).to_have_text("1", timeout=READY_MS)
     expect(page.locator(".plugin-trouble")).to_have_count(0)
     shown = "\n".join(page.evaluate("window.shown"))

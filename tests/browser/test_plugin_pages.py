@@ -6,7 +6,7 @@ import json
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.dashboard import Dashboard
+from tests.browser.dashboard import Dashboard, comes_true
 from tests.browser.plugins import READY_S, drop_told, plugin, wait_ready, write_bundle
 from tests.browser.watch import PageWatch
 from tests.support.hub import HubProcess, wait_until
@@ -94,15 +94,15 @@ def test_a_page_that_is_left_while_it_mounts_is_unmounted_once_before_it_comes_a
     drop_told(hub, "told", bundle=LIFE)
     wait_ready(hub, "told")
     dashboard.log_in("/plugins/told")
-    page.wait_for_function("window.life?.length === 1")
+    comes_true(page, "window.life?.length === 1")
     page.get_by_role("link", name="History").click()
     page.get_by_role("link", name="told").click()
     expect(page.get_by_text("The page", exact=True)).to_be_visible()
-    page.wait_for_function("window.life.length === 5")
+    comes_true(page, "window.life.length === 5")
     once = ["mount", "mounted"]
     assert page.evaluate("window.life") == [*once, "unmount The page", *once]
     page.get_by_role("link", name="History").click()
-    page.wait_for_function("window.life.length === 6")
+    comes_true(page, "window.life.length === 6")
 
 
 API = bundle(

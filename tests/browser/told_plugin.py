@@ -10,22 +10,23 @@ Runs on: one thread; standard library only.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import socket
 import struct
 import sys
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 
-def receive(stream: BinaryIO) -> Any:
+def receive(stream: io.BufferedRWPair) -> Any:
     """Return the next message; None when there is none any more."""
     head = stream.read(4)
     return json.loads(stream.read(struct.unpack("!I", head)[0])) if len(head) == 4 else None
 
 
-def answer(stream: BinaryIO, message: dict[str, Any], status: int) -> None:
+def answer(stream: io.BufferedRWPair, message: dict[str, Any], status: int) -> None:
     """Answer a request; leave when told to."""
     payload = message["payload"]
     if payload.get("action") == "shutdown":
