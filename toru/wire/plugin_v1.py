@@ -168,15 +168,17 @@ def _joined(headers: Iterable[Header]) -> dict[str, str]:
 def parse_message(frame: Frame, request_id: str) -> HttpAnswer | KvRequest | BadKv | Ignored:
     """Return what a plugin sent on the connection of the request ``request_id``.
 
+    What a message of an unknown type carries is not looked at.
+
     Raises:
         ProtocolFault: it is no message, or the answer to another request.
     """
+    kind = frame.get("type") if isinstance(frame, dict) else None
+    if isinstance(kind, str) and kind not in ("http", "kv"):
+        return Ignored(kind)
     message, payload = _opened(frame)
-    kind = message["type"]
     if kind == "kv":
         return _kv(message, payload)
-    if kind != "http":
-        return Ignored(kind)
     _check_request_id(request_id, message.get("request_id"), payload.get("request_id"))
     fields = payload if "status" in payload else _nested(payload)
     body = fields.get("body")
