@@ -12,9 +12,15 @@ from tests.support.plugin_files import Plugins, processes_of
 
 
 @pytest.fixture(scope="module")
-def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
-    """A running hub, logged in as the admin; afterwards no plugin's process is left."""
-    with HubProcess(tmp_path_factory.mktemp("hub"), TORU_PLUGIN_BACKOFF="1") as process:
+def hub(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[HubProcess]:
+    """A running hub, logged in as the admin; afterwards no plugin's process is left.
+
+    A module's ``BACKOFF`` is the factor of the pauses before a restart.
+    """
+    backoff = getattr(request.module, "BACKOFF", "1")
+    with HubProcess(tmp_path_factory.mktemp("hub"), TORU_PLUGIN_BACKOFF=backoff) as process:
         yield process
         process.stop()
         assert not processes_of(process.plugins_dir)

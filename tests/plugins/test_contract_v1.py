@@ -352,3 +352,25 @@ def test_it_is_started_again_and_told_its_init_again(running: Plugins, plugin_id
     )
     assert heard[0]["payload"] == heard[1]["payload"]
     assert running.ask(plugin_id, "/count").body == b"4"
+
+
+@pytest.mark.parametrize("way", ["threads", "alone"])
+def test_kv_may_be_asked_over_the_connections_of_init_and_shutdown(
+    running: Plugins, way: str
+) -> None:
+    plugin_id = f"memory-{way}"
+    running.write(plugin_id, outsider(plugin_id, "python", "flat", way))
+    running.ready(plugin_id)
+    past = "init;"
+    wait_until(
+        lambda: running.kv(plugin_id, "get", "past").json == {"value": past}, what="the first past"
+    )
+    assert running.ask(plugin_id, "/body", "POST", body=b"x").body == b"x"
+    assert running.wish(plugin_id, "restart").status == 200
+    past = "init;shutdown;init;"
+    wait_until(
+        lambda: running.kv(plugin_id, "get", "past").json == {"value": past}, what="the whole past"
+    )
+    assert running.ask(plugin_id, "/body", "POST", body=b"x").body == b"x"
+    stopped = [event for event in running.events(plugin_id) if event["event_type"] == "stopped"]
+    assert [json.loads(event["details"])["exit_code"] for event in stopped] == [0]

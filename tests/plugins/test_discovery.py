@@ -8,6 +8,7 @@ Runs on: the test's thread, against real hubs.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 import threading
@@ -39,9 +40,9 @@ def saying(metadata: dict[str, Any]) -> str:
 
 def counting(book: Path) -> str:
     """Return the quick plugin, which notes each time that it is asked for its metadata."""
-    note = f'    with open({str(book)!r}, "a") as book:\n        book.write(f"{{ID}}\\n")'
     asked = 'if sys.argv[1:] == ["--metadata"]:\n'
-    return QUICK.replace(asked, asked + note.replace("    ", "        ", 1) + "\n", 1)
+    note = f'        open({str(book)!r}, "a").write("{{}}\\n".format(ID))\n'
+    return QUICK.replace(asked, asked + note)
 
 
 @contextmanager
@@ -78,9 +79,9 @@ def runner_of(hub: HubProcess) -> int:
     data_dir = str(hub.data_dir)
     for process in psutil.process_iter(["cmdline"]):
         words = process.info["cmdline"] or []
-        if process.pid != hub.pid and any("toru.runner" in word for word in words):
-            if any(data_dir in word for word in words):
-                return process.pid
+        is_runner = process.pid != hub.pid and any("toru.runner" in word for word in words)
+        if is_runner and any(data_dir in word for word in words):
+            return process.pid
     raise AssertionError("there is no runner")
 
 
@@ -127,26 +128,28 @@ exit 3
     plugins.remove("complains")
 
 
-@pytest.mark.parametrize(
-    ("printed", "reason"),
-    [
-        (r"\033]0;title\007 hello\n", "It prints no JSON object for --metadata"),
-        (r'{"id": "cut", "name": "C', "is not valid JSON"),
-        (r'{"id": "a", "version": "1", "route": "/a"}', '"name"'),
-        (r'{"id": 7, "name": "A", "version": "1", "route": "/a"}', '"$.id"'),
-        (r'{"id": "route", "name": "A", "version": "1", "route": "/a"}', "a word that Toru needs"),
-        (r'{"id": "a", "name": "A", "version": "1", "route": "/a/%%2e%%2e"}', "Its route"),
-        (r'{"id": "a", "name": "A", "version": "1", "route": "/a", "protocols": [3]}', "1 or 2"),
-    ],
-)
-def test_wrong_metadata_say_what_is_wrong(plugins: Plugins, printed: str, reason: str) -> None:
-    plugins.write("wrong", f"#!/bin/sh\nprintf '{printed}'\n")
-    view = wait_until(
-        lambda: reason in plugins.all().get("wrong", {}).get("reason", "") and plugins.all(),
-        what=reason,
-    )["wrong"]
-    assert (view["id"], view["state"], view["enabled"]) == ("wrong", "broken", False)
-    assert not [char for char in view["reason"] if unicodedata.category(char)[0] == "C"]
+WRONG_METADATA = [
+    (r"\033]0;title\007 hello\n", "It prints no JSON object for --metadata"),
+    (r'{"id": "cut", "name": "C', "is not valid JSON"),
+    (r'{"id": "a", "version": "1", "route": "/a"}', '"name"'),
+    (r'{"id": 7, "name": "A", "version": "1", "route": "/a"}', '"$.id"'),
+    (r'{"id": "route", "name": "A", "version": "1", "route": "/a"}', "a word that Toru needs"),
+    (r'{"id": "a", "name": "A", "version": "1", "route": "/a/%%2e%%2e"}', "Its route"),
+    (r'{"id": "a", "name": "A", "version": "1", "route": "/a", "protocols": [3]}', "1 or 2"),
+]
+
+
+def test_wrong_metadata_say_what_is_wrong(plugins: Plugins) -> None:
+    names = [f"wrong-{number}" for number in range(len(WRONG_METADATA))]
+    for name, (printed, _) in zip(names, WRONG_METADATA, strict=True):
+        plugins.write(name, f"#!/bin/sh\nprintf '{printed}'\n")
+    listed = wait_until(lambda: set(names) <= set(plugins.all()) and plugins.all(), what="all")
+    for name, (printed, reason) in zip(names, WRONG_METADATA, strict=True):
+        view = listed[name]
+        assert reason in view["reason"], printed
+        assert (view["id"], view["state"], view["enabled"]) == (name, "broken", False)
+        assert not [char for char in view["reason"] if unicodedata.category(char)[0] == "C"]
+    plugins.remove(*names)
 
 
 def test_of_those_that_collide_the_first_by_name_wins_and_the_others_say_so(
@@ -197,6 +200,7 @@ def test_a_link_inside_the_folder_is_a_plugin_and_follows_its_target(plugins: Pl
     )
     assert plugins.ask("linked").status == 404
     plugins.remove("linked")
+    wait_until(lambda: not plugins.view("linked"), what="the end of the broken one")
     versions.unlink()
 
 
@@ -204,7 +208,6 @@ def test_a_file_is_probed_once_as_long_as_it_stays_the_same(plugins: Plugins) ->
     book = plugins.hub.folder / "book"
     path = plugins.write("quick-counted-v2", counting(book))
     plugins.ready("quick-counted-v2")
-    let_it_look(plugins)
     assert plugins.wish("quick-counted-v2", "restart").status == 200
     assert plugins.wish("quick-counted-v2", "disable").status == 200
     assert plugins.wish("quick-counted-v2", "enable").status == 200
@@ -297,17 +300,16 @@ def test_names_that_are_no_plugins_are_passed_over(plugins: Plugins) -> None:
     odd = plugins.folder / "ä <b>\n\x1b.binary"
     odd.write_text("no plugin\n")
     odd.chmod(0o755)
-    unreadable = plugins.folder.joinpath("no-utf8-").__fspath__().encode() + b"\xff.binary"
-    with open(unreadable, "wb") as file:  # noqa: PTH123 - a name that is no text
-        file.write(b"no plugin\n")
+    unreadable = plugins.folder / os.fsdecode(b"no-utf8-\xff.binary")
+    unreadable.write_text("no plugin\n")
     let_it_look(plugins)
     files = {plugin["file"] for plugin in plugins.hub.get("/api/plugins")}
     assert odd.name in files
     assert not files & set(names)
-    assert len([name for name in files if name.startswith("no-utf8-")]) == 1
-    for path in [*(plugins.folder / name for name in names), odd]:
+    assert r"no-utf8-\xff.binary" in files
+    assert "not UTF-8" in plugins.all()[r"no-utf8-\xff"]["reason"]
+    for path in [*(plugins.folder / name for name in names), odd, unreadable]:
         path.unlink()
-    Path(unreadable.decode("utf-8", "surrogateescape")).unlink()
 
 
 def test_a_folder_that_is_made_later_and_is_a_link_serves(own_hub: HubProcess) -> None:

@@ -447,7 +447,7 @@ class Session:
             self._health = None
             self._outbox.tell(told.HealthAnswered(False, _said(error)))
             return
-        sentence = f"The plugin could not answer: {_said(error)}"
+        sentence = f"The plugin could not answer: {_said(error)}."
         if not self._exchange.end(error.id, error.code, sentence, retryable=error.retryable):
             self._outbox.tell(told.PeerError(error.code, _said(error)))
 
