@@ -283,6 +283,8 @@ class Plugin(LoopActor):
         token = uuid7()
         future = self._asks[token] = self.context.system.loop.create_future()
         try:
+            if self._persist_error is not None:
+                self._records.put_nowait(self._persist(self._state.enabled))
             self._apply(event(token))
             await future
         finally:

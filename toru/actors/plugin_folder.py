@@ -13,8 +13,6 @@ import stat
 from pathlib import Path
 from typing import Any, ClassVar
 
-import msgspec
-
 from toru.actors.messages.plugins import (
     FoundFile,
     LoadBundle,
@@ -31,10 +29,9 @@ logger = logging.getLogger("toru.plugins")
 SUFFIX = ".binary"
 BUNDLE_LIMIT_BYTES = 16 * 1024 * 1024
 _NOTHING = FileFacts("missing", executable=False, size_bytes=0)
+_NO_UTF8 = "Its file name is not UTF-8; rename it."
 
-
-class _Config(msgspec.Struct):
-    plugins: dict[str, bool] = {}
+_Config = dict[str, Any]
 
 
 class PluginFolder(ThreadActor):
@@ -77,6 +74,9 @@ class PluginFolder(ThreadActor):
 
     def _look_at(self, name: str) -> FoundFile:
         path = self._folder / name
+        readable = os.fsencode(name).decode("utf-8", "backslashreplace")
+        if readable != name:
+            return FoundFile(readable, readable, _NOTHING, b"", (), _NO_UTF8)
         try:
             found = path.stat()
             facts = _facts(path, found, self._folder)
@@ -91,25 +91,24 @@ class PluginFolder(ThreadActor):
 
     def _load_enabled(self) -> dict[str, bool]:
         try:
-            return msgspec.json.decode(self._config_path.read_bytes(), type=_Config).plugins
-        except FileNotFoundError:
-            return {}
-        except (OSError, msgspec.DecodeError) as error:
+            plugins = _read_config(self._config_path)["plugins"]
+        except (OSError, ValueError) as error:
             logger.warning(
                 "Which plugins are enabled cannot be read from %s (%s); all are taken as enabled.",
                 self._config_path,
                 error,
             )
             return {}
+        return {key: value for key, value in plugins.items() if isinstance(value, bool)}
 
     def _set_enabled(self, plugin_id: str, enabled: bool) -> None:
         """Replace the file as a whole; what others have written into it stays."""
-        plugins = self._load_enabled() | {plugin_id: enabled}
         path = self._config_path
         draft = path.with_suffix(".json.new")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            config = _other_fields(path) | {"plugins": plugins}
+            config = _kept_config(path)
+            config["plugins"][plugin_id] = enabled
             with draft.open("w", encoding="utf-8") as file:
                 json.dump(config, file, indent=2, sort_keys=True)
                 file.flush()
@@ -150,9 +149,23 @@ def _head(path: Path) -> bytes:
         os.close(descriptor)
 
 
-def _other_fields(path: Path) -> dict[str, Any]:
+def _read_config(path: Path) -> _Config:
+    """Return the file's object, which has an object ``plugins``; ValueError when it is none."""
     try:
         value = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}
+    except FileNotFoundError:
+        return {"plugins": {}}
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    if not isinstance(value, dict) or not isinstance(value.setdefault("plugins", {}), dict):
+        raise ValueError('it is no object with an object "plugins"')
+    return value
+
+
+def _kept_config(path: Path) -> _Config:
+    """Return what is to stay; a file that cannot be understood stays beside the next one."""
+    try:
+        return _read_config(path)
+    except ValueError:
+        path.with_suffix(".json.damaged").write_bytes(path.read_bytes())
+        return {"plugins": {}}

@@ -114,6 +114,7 @@ class PluginManager(LoopActor):
         self._known: dict[str, _Known] = {}
         self._probing: dict[str, tuple[int, ...]] = {}
         self._placed: dict[str, str] = {}
+        self._displaced: dict[str, str] = {}  # those with an actor, but without a place
         self._collisions: dict[str, str] = {}
         self._seen: dict[str, tuple[int, ...]] | None = None
         self._leftovers: dict[str, list[str]] = {}
@@ -285,8 +286,11 @@ class PluginManager(LoopActor):
         self._places.assign((each.route, each.id) for each in placed)
         for plugin_id, file_name in self._placed.items():
             self._put(plugin_id, sound[file_name])
+            self._displaced.pop(plugin_id, None)
         for plugin_id in before.keys() - self._placed.keys():
-            self._take_away(plugin_id, before[plugin_id])
+            self._displaced[plugin_id] = before[plugin_id]
+        for plugin_id, file_name in self._displaced.items():
+            self._take_away(plugin_id, file_name)
         self._publish("plugins", None)
 
     def _put(self, plugin_id: str, known: _Known) -> None:
@@ -328,6 +332,7 @@ class PluginManager(LoopActor):
         if plugin_id in self._placed:
             return  # its file has come back meanwhile, and the actor was told
         await self._children.stop(actor_name(plugin_id))
+        self._displaced.pop(plugin_id, None)
         self._views.pop(plugin_id, None)
         self._publish("plugins", None)
 

@@ -227,6 +227,8 @@ def _binary_changed(draft: _Draft, protocol: int) -> None:
 
 
 def _broken_found(draft: _Draft, reason: str) -> None:
+    if draft.state.broken == reason and not draft.state.removed:
+        return
     draft.set(broken=reason, removed=False)
     draft.do(life.LogLine("error", f"The plugin cannot be used: {reason}"))
     draft.answer(_STARTS, life.Refusal("broken_plugin", reason))

@@ -161,7 +161,7 @@ def refused_spawn(code: str, sentence: str, head: bytes, machine: str) -> Broken
         )
     if code == "busy":
         return BrokenPlugin(
-            "It is being written just now; it is looked at again when that ends.", code=BEING_WRITTEN
+            "It is being written just now; it is looked at again after that.", code=BEING_WRITTEN
         )
     if code == "no_such_program":
         return BrokenPlugin("It went away while it was being started.")
