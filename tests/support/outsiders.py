@@ -18,6 +18,9 @@ The first part of a request's path says what is wanted:
     /sleep/<seconds>                an answer after so long
     /frame/<bytes>                  (Python) an answer whose frame is exactly so long
 
+One of Python whose id begins with ``memory`` also writes down in its key ``past`` what it is told
+of its lifecycle, over the connection that told it.
+
 Runs on: nothing; these are texts.
 """
 
@@ -27,6 +30,7 @@ PYTHON = r"""#!/usr/bin/env python3
 import json, os, socket, struct, sys, threading, time
 
 ID, SHAPE, WAY = "@ID@", "@SHAPE@", "@WAY@"
+MEMORY = ID.startswith("memory")
 
 
 def now():
@@ -113,6 +117,11 @@ def answer(connection, message):
     connection.sendall(pack(reply))
 
 
+def remember(connection, action):
+    past = ask_kv(connection, "get", "past")["payload"]["value"] or ""
+    ask_kv(connection, "set", "past", past + action + ";")
+
+
 def serve(connection):
     with connection:
         while True:
@@ -123,6 +132,8 @@ def serve(connection):
                 answer(connection, message)
             elif message["type"] == "lifecycle":
                 print("lifecycle " + json.dumps(message), flush=True)
+                if MEMORY:
+                    remember(connection, message["payload"]["action"])
                 if message["payload"]["action"] == "shutdown":
                     os._exit(0)
 

@@ -23,12 +23,14 @@ from toru.clock import monotonic, utc_now
 from toru.domain.uuid7 import uuid7
 from toru.errors import BadGateway, DeadlineExceeded, ToruError
 from toru.wire import plugin_v1 as wire
-from toru.wire.frames import FrameError
-from toru.wire.plugin_http import HttpAnswer
+from toru.wire.frames import Frame, FrameError
+from toru.wire.plugin_http import HttpAnswer, ProtocolFault
 
 PROBE_INTERVAL_S = 10.0
 _READ_BYTES = 64 * 1024
 _SEND_S = 2.0
+_SILENCE_S = 1.0
+"""How long a plugin may take after a message of its lifecycle to ask for its keys there."""
 
 
 class LinkV1:
@@ -124,20 +126,38 @@ class LinkV1:
         """Send a message that has no answer, and close the connection once the plugin does."""
         try:
             await asyncio.wait_for(self._loop.sock_sendall(connection, frame), _SEND_S)
-            connection.shutdown(socket.SHUT_WR)
         except BaseException:
             connection.close()
             raise
-        task = self._loop.create_task(self._let_go(connection))
+        task = self._loop.create_task(self._attend(connection))
         self._goodbyes.add(task)
         task.add_done_callback(self._goodbyes.discard)
 
-    async def _let_go(self, connection: socket.socket) -> None:
-        """Drop what it says, for a plugin that answers though it need not gets no error for it."""
-        with connection, contextlib.suppress(OSError, TimeoutError):
-            async with asyncio.timeout(_SEND_S):
-                while await self._loop.sock_recv(connection, _READ_BYTES):
-                    pass
+    async def _attend(self, connection: socket.socket) -> None:
+        """Answer what the plugin asks for its keys there, such as to load or save its state.
+
+        When it stays silent it is told that nothing follows: one that serves one connection at a
+        time may wait for that. What else it says is dropped, so that it gets no error for it.
+        """
+        decoder = wire.decoder()
+        with connection, contextlib.suppress(OSError, FrameError):
+            for silence_s in (_SILENCE_S, _SEND_S):
+                with contextlib.suppress(TimeoutError):
+                    while data := await self._receive(connection, silence_s):
+                        for frame in decoder.feed(data):
+                            await self._answer_alone(connection, frame)
+                    return
+                connection.shutdown(socket.SHUT_WR)
+
+    async def _receive(self, connection: socket.socket, silence_s: float) -> bytes:
+        received = self._loop.sock_recv(connection, _READ_BYTES)
+        return await asyncio.wait_for(received, silence_s)
+
+    async def _answer_alone(self, connection: socket.socket, frame: Frame) -> None:
+        with contextlib.suppress(ProtocolFault, BadGateway):
+            reply = await self._kv_reply(wire.parse_message(frame, ""))
+            if reply:
+                await asyncio.wait_for(self._loop.sock_sendall(connection, reply), _SEND_S)
 
     async def _exchange(
         self, frame: bytes, request_id: str, future: asyncio.Future[PluginAnswer]
@@ -181,16 +201,22 @@ class LinkV1:
         decoder = wire.decoder()
         while data := await reader.read(_READ_BYTES):
             for frame in decoder.feed(data):
-                match wire.parse_message(frame, request_id):
-                    case HttpAnswer(status, headers, body):
-                        return PluginAnswer(status, headers, body)
-                    case wire.KvRequest() as asked:
-                        writer.write(await self._answer_kv(asked))
-                        await writer.drain()
-                    case wire.BadKv(request_id=kv_id, sentence=sentence):
-                        writer.write(_kv_error(kv_id, sentence))
-                        await writer.drain()
+                message = wire.parse_message(frame, request_id)
+                if isinstance(message, HttpAnswer):
+                    return PluginAnswer(message.status, message.headers, message.body)
+                writer.write(await self._kv_reply(message))
+                await writer.drain()
         raise BadGateway("The plugin closed the connection without an answer.")
+
+    async def _kv_reply(self, message: object) -> bytes:
+        """Return what is to be sent for a message; nothing where nothing is."""
+        match message:
+            case wire.KvRequest():
+                return await self._answer_kv(message)
+            case wire.BadKv(request_id=kv_id, sentence=sentence):
+                return _kv_error(kv_id, sentence)
+            case _:
+                return b""
 
     async def _answer_kv(self, asked: wire.KvRequest) -> bytes:
         try:
