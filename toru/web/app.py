@@ -61,6 +61,18 @@ def pattern_of(path: str) -> str:
     return "".join([*parts, re.escape(path[end:]), "$"])
 
 
+def _grouped(routes: list[Route]) -> list[Any]:
+    """Return Tornado's rules, those of one second segment (``/api/<it>``) under a common one.
+
+    A path is then compared with the groups and the routes of its own, not with all there are.
+    """
+    groups: dict[str, list[Any]] = {}
+    for route in routes:
+        segment = route.path.split("/")[2]
+        groups.setdefault(segment, []).append((pattern_of(route.path), route.handler))
+    return [(f"/api/{re.escape(name)}(?:/.*)?$", rules) for name, rules in groups.items()]
+
+
 class HubApplication(tornado.web.Application):
     """The application of one hub: the gate first, then the routes.
 
@@ -88,7 +100,7 @@ class HubApplication(tornado.web.Application):
         self._hsts = services.config.secure_cookies
         super().__init__(
             [
-                *((pattern_of(route.path), route.handler) for route in self.routes),
+                *_grouped(self.routes),
                 (r"/api(?:/.*)?$", UnknownPath),
                 (r"/(?P<path>.*)$", StaticHandler),
             ],
@@ -129,6 +141,8 @@ class HubApplication(tornado.web.Application):
     def log_request(self, handler: tornado.web.RequestHandler) -> None:
         """Note that a request is answered, and log it for those who look for it."""
         self.under_way.leave(handler)
+        if not logger.isEnabledFor(logging.DEBUG):
+            return
         request = handler.request
         logger.debug(
             "%s %s %d %.1f ms",

@@ -8,6 +8,7 @@ Runs on: the event loop; pure.
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
 from collections.abc import Callable, Sequence
@@ -165,6 +166,7 @@ def check_path(path: str) -> None:
         raise refusal
 
 
+@functools.lru_cache(maxsize=4096)
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
         parsed = ipaddress.ip_address(text.partition("%")[0])
