@@ -36,6 +36,8 @@ from toru.web.base import ApiHandler, Body, Query, Route, Success
 from toru.web.openapi import operation
 
 FORWARDED_BODY_BYTES = 16 * 1024 * 1024
+KV_BODY_BYTES = 2 * 1024 * 1024
+"""A value of 256 KiB, of which JSON may write every byte as six."""
 FORWARD_DEADLINE_S = 600.0
 """Longer than any plugin may take: 30 s to the head, and a body that comes steadily."""
 WISH_DEADLINE_S = 700.0
@@ -186,6 +188,7 @@ class KvHandler(ApiHandler):
     """``/api/plugins/{id}/kv``."""
 
     roles: ClassVar[dict[str, Access]] = {"POST": "any"}
+    body_limit: ClassVar[int | None] = KV_BODY_BYTES
 
     @operation(
         summary="Read or change one of the plugin's keys.",
