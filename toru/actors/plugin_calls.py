@@ -17,6 +17,7 @@ from toru.actors.messages.plugin_storage import (
     KvDelete,
     KvGet,
     KvList,
+    KvPage,
     KvPut,
     KvRemove,
     KvSet,
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from toru.actors.plugin import PluginServices
 
 T = TypeVar("T")
+
+PAGE_BYTES = 1_000_000
+"""The most JSON of a page of keys; with what is around it, it is below a frame's 1 MiB."""
 
 
 class _Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -142,7 +146,8 @@ class PluginCalls:
                 return {"deleted": deleted}
             case "kv.list":
                 asked = _read(params, _List)
-                return await reader.ask(KvList(self._id, asked.prefix, asked.cursor, asked.limit))
+                question = KvList(self._id, asked.prefix, asked.cursor, asked.limit)
+                return _fitting(await reader.ask(question))
             case _:
                 changes = tuple(_read(params, _Batch).changes)
                 return {"versions": await writer.ask(KvBatch(self._id, changes))}
@@ -172,6 +177,16 @@ class PluginCalls:
         return Session(
             id="", user_id=None, username=name, display_name=name, role="admin", expires_at=""
         )
+
+
+def _fitting(page: KvPage) -> KvPage:
+    """Return so much of a page as a frame has room for, but one entry at least."""
+    size_bytes = 0
+    for count, entry in enumerate(page.entries):
+        size_bytes += len(msgspec.json.encode(entry)) + 1
+        if count and size_bytes > PAGE_BYTES:
+            return KvPage(page.entries[:count], page.entries[count - 1].key)
+    return page
 
 
 def _read(params: dict[str, Any], kind: type[T]) -> T:
