@@ -105,7 +105,7 @@ class Hub(LoopActor):
                 continue
             if event.owned and not owns(member.session, event.owner_id):
                 continue
-            if event.admin_only and not member.session.is_admin:
+            if event.clients_only if member.session.is_admin else event.admin_only:
                 continue
             frame = frame or msgspec.json.encode(_Event(event.topic, event.data))
             self._tell(name, Push(frame))

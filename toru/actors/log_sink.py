@@ -44,6 +44,9 @@ LOG_READER = "log_reader"
 PLUGIN_LOGS = "plugin_logs"
 PAGE_LIMIT = 1000
 
+_LINES_A_WRITE = 4096
+_STOP_WRITING_S = 2.0
+"""How long a stopping sink writes what waits; the rest is counted, so that it ends in time."""
 _OPEN_STREAMS = 8  # of one plugin: two a process, and a few of its last one that end late
 
 
@@ -52,7 +55,7 @@ class _Tick(Message[None], frozen=True):
 
 
 class LogSink(ThreadActor):
-    """Appends to one JSON-lines file, a batch by one write; see `JsonLinesFile`.
+    """Appends to one JSON-lines file, a batch by few writes; see `JsonLinesFile`.
 
     While the file cannot be written, lines are counted and one warning is logged; nobody who tells
     or asks gets an error for it.
@@ -94,12 +97,14 @@ class LogSink(ThreadActor):
         self._splitters: dict[tuple[str, int | None], LineSplitter] = {}
         self._tail = None if hub is None else LogTail(hub, plugin)
         self._armed_until = 0.0
+        self._stopping_since: float | None = None
 
     def on_stop(self) -> None:
         """Write what has no newline yet; runs on the actor's thread."""
         held = [line for splitter in self._splitters.values() for line in splitter.end()]
         now = clock.utc_now()
-        self._write([line_from_plugin(line, self._plugin, None, now) for line in held])
+        lines = [line_from_plugin(line, self._plugin, None, now) for line in held]
+        self._write(lines + self._take_dropped())
         self._file.close()
 
     def on_failure(self, *_: object) -> None:
@@ -117,10 +122,15 @@ class LogSink(ThreadActor):
                     self._dropped_output = True
 
     def on_batch(self, deliveries: list[Delivery]) -> None:
-        """Append the lines of all messages with one write, and answer."""
+        """Append the lines of all messages, and answer."""
         lines = self._take_dropped()
         for delivery in deliveries:
+            if len(lines) >= _LINES_A_WRITE:
+                self._write(lines)
+                lines = []
             match delivery.message:
+                case message if self._is_late():
+                    self.on_dropped(message)
                 case LogLines():
                     lines += delivery.message.lines
                 case LogOutput():
@@ -133,6 +143,13 @@ class LogSink(ThreadActor):
             self._write(lines)
         for delivery in deliveries:
             delivery.reply()
+
+    def _is_late(self) -> bool:
+        if not self.is_stopping:
+            return False
+        if self._stopping_since is None:
+            self._stopping_since = clock.monotonic()
+        return clock.monotonic() > self._stopping_since + _STOP_WRITING_S
 
     def _split(self, output: LogOutput) -> list[LogLine]:
         stream = (output.stream, output.pid)

@@ -50,7 +50,6 @@ from toru.actors.messages.runner import (
     ExitReport,
     FollowRun,
     ForgetRun,
-    ListRunIds,
     RunExited,
     RunOutput,
     RunProgress,
@@ -65,6 +64,7 @@ from toru.actors.plugin_figures import Figures
 from toru.actors.plugin_link import LinkBroken, LinkContext, PluginLink
 from toru.actors.plugin_link_v1 import LinkV1
 from toru.actors.plugin_link_v2 import LinkV2
+from toru.actors.plugin_runs import RUN_PREFIX, end_run, runs_of
 from toru.actors.plugin_sockets import prepare
 from toru.actors.runtime import ActorContext, Address, LoopActor, Message
 from toru.clock import monotonic, utc_now
@@ -78,7 +78,6 @@ from toru.errors import ToruError, Unavailable
 
 logger = logging.getLogger("toru.plugins")
 
-RUN_PREFIX = "plugin-"
 HUB_GONE_S = 10.0
 """No plugin outlives a hub that has been gone for so long."""
 
@@ -170,7 +169,7 @@ class Plugin(LoopActor):
         """Begin the plugin's life, after what an earlier hub or actor has left of it."""
         self.background(self._keep_records())
         if self.context.meter.restarts:
-            self._leftovers = tuple(await self._find_own_runs())
+            self._leftovers = tuple(await runs_of(self._services.runner, self._id))
         for run_id in self._leftovers[1:]:
             await self._end_run(run_id)
         leftover = bool(self._leftovers) and await self._follow(self._leftovers[0])
@@ -401,7 +400,7 @@ class Plugin(LoopActor):
         for stream in streams:
             with contextlib.suppress(Unavailable):
                 self._log.tell(LogOutput(b"", stream, self._state.pid, ended=True))
-        self._apply(life.Exited(self._state.spawn, report.code, last_words(self._stderr).strip()))
+        self._apply(life.Exited(self._state.spawn, report.code, last_words(self._stderr)))
         self.background(self._forget(report.id))
 
     async def _forget(self, run_id: str) -> None:
@@ -428,9 +427,7 @@ class Plugin(LoopActor):
         return True
 
     async def _end_run(self, run_id: str) -> None:
-        with contextlib.suppress(ToruError):
-            await self._services.runner.ask(CancelRun(run_id, 0.0))
-            await self._services.runner.ask(ForgetRun(run_id))
+        await end_run(self._services.runner, run_id, self.context.name)
 
     async def _compare(self, runs: tuple[RunStatus, ...]) -> None:
         """Hear what has become of the process while the runner was not there."""
@@ -446,10 +443,6 @@ class Plugin(LoopActor):
             self._take_exit(ExitReport(self._run_id, None, "", utc_now(), reason="interrupted"))
         for run_id in stranger_ids:
             await self._end_run(run_id)
-
-    async def _find_own_runs(self) -> list[str]:
-        runs = await self._services.runner.ask(ListRunIds(f"{RUN_PREFIX}{self._id}."))
-        return sorted(runs, reverse=True)
 
     # The socket
 

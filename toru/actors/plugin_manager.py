@@ -43,16 +43,16 @@ from toru.actors.messages.plugins import (
     StopPlugin,
 )
 from toru.actors.messages.runner import (
-    CancelRun,
-    ForgetRun,
     ListRunIds,
+    RunExited,
     RunnerConnected,
     RunStatus,
 )
-from toru.actors.plugin import RUN_PREFIX, Plugin, PluginServices
+from toru.actors.plugin import Plugin, PluginServices
 from toru.actors.plugin_calls import PluginCalls
 from toru.actors.plugin_places import PluginPlaces, actor_name
 from toru.actors.plugin_prober import RUN_PREFIX as PROBE_PREFIX
+from toru.actors.plugin_runs import RUN_PREFIX, end_run, plugin_of, runs_of
 from toru.actors.plugin_sockets import forget
 from toru.actors.runtime import (
     ActorContext,
@@ -65,7 +65,7 @@ from toru.actors.runtime import (
 )
 from toru.domain.plugin_headers import request_headers
 from toru.domain.plugin_metadata import BrokenPlugin, PluginMetadata
-from toru.domain.plugin_probe import BEING_WRITTEN
+from toru.domain.plugin_probe import BEING_WRITTEN, without_last_words
 from toru.domain.plugin_routes import Registration, assign
 from toru.errors import Conflict, NotFound, ToruError, Unavailable
 
@@ -153,6 +153,8 @@ class PluginManager(LoopActor):
                 return self._look()
             case RunnerConnected(runs=runs):
                 self._share(runs)
+            case RunExited():
+                return None  # of a run that is being ended: `end_run` has seen it
             case _:
                 return super().on_receive(message)
         return None
@@ -161,8 +163,16 @@ class PluginManager(LoopActor):
         try:
             await self.context.system.address(name).ask(StopPlugin(), deadline_s=STOP_S)
         except ToruError as error:
-            logger.error("%s could not be stopped in order: %s", name, error.sentence)
-        await self._children.stop(name)
+            logger.warning("%s is not stopped in order: %s", name, error.sentence)
+            await self._children.stop(name)
+            await self._end_runs_of(name.removeprefix(actor_name("")))
+        else:
+            await self._children.stop(name)
+
+    async def _end_runs_of(self, plugin_id: str) -> None:
+        with contextlib.suppress(ToruError):
+            for run_id in await runs_of(self._services.runner, plugin_id):
+                await self._end_run(run_id)
 
     # The runner
 
@@ -170,7 +180,7 @@ class PluginManager(LoopActor):
         """Note what an earlier hub or manager has left, and look for plugins."""
         for run_id in await self._runs_left():
             if run_id.startswith(RUN_PREFIX):
-                self._leftovers.setdefault(_plugin_of(run_id), []).append(run_id)
+                self._leftovers.setdefault(plugin_of(run_id), []).append(run_id)
             elif run_id.startswith(PROBE_PREFIX):
                 await self._end_run(run_id)
         await self._look()
@@ -198,16 +208,14 @@ class PluginManager(LoopActor):
         by_plugin: dict[str, list[RunStatus]] = {}
         for status in runs:
             if status.id.startswith(RUN_PREFIX):
-                by_plugin.setdefault(_plugin_of(status.id), []).append(status)
+                by_plugin.setdefault(plugin_of(status.id), []).append(status)
         for name in self._children.names():
             known = by_plugin.get(name.removeprefix(actor_name("")), [])
             with contextlib.suppress(Unavailable):
                 self.context.system.address(name).tell(RunsKnown(tuple(known)))
 
     async def _end_run(self, run_id: str) -> None:
-        with contextlib.suppress(ToruError):
-            await self._services.runner.ask(CancelRun(run_id, 0.0))
-            await self._services.runner.ask(ForgetRun(run_id))
+        await end_run(self._services.runner, run_id, self.context.name)
 
     # The folder
 
@@ -421,17 +429,18 @@ class PluginManager(LoopActor):
         return views
 
     def _publish(self, kind: str, view: PluginView | None) -> None:
-        """Tell the subscribers of the topic ``plugins``; pids and paths are for admins."""
-        data = msgspec.Raw(msgspec.json.encode({"type": kind, "plugin": _plain(view)}))
+        """Tell the subscribers of the topic ``plugins``; only admins learn what stderr said."""
+        told = None if view is None else msgspec.structs.replace(view, pid=None, socket_path=None)
         with contextlib.suppress(Unavailable):
-            self._services.hub.tell(Publish("plugins", data))
+            if view is None or view.reason is None:
+                self._services.hub.tell(Publish("plugins", _event(kind, told)))
+                return
+            self._services.hub.tell(Publish("plugins", _event(kind, told), admin_only=True))
+            data = _event(kind, _without_secrets(view))
+            self._services.hub.tell(Publish("plugins", data, clients_only=True))
 
     def _plugin(self, plugin_id: str) -> Address:
         return self.context.system.address(actor_name(plugin_id))
-
-
-def _plugin_of(run_id: str) -> str:
-    return run_id.removeprefix(RUN_PREFIX).rpartition(".")[0]
 
 
 def _for(session: Session, view: PluginView) -> PluginView:
@@ -439,11 +448,13 @@ def _for(session: Session, view: PluginView) -> PluginView:
 
 
 def _without_secrets(view: PluginView) -> PluginView:
-    return msgspec.structs.replace(view, pid=None, socket_path=None)
+    """Return what a client may see; logs, and so the end of stderr in a reason, are for admins."""
+    reason = None if view.reason is None else without_last_words(view.reason)
+    return msgspec.structs.replace(view, pid=None, socket_path=None, reason=reason)
 
 
-def _plain(view: PluginView | None) -> PluginView | None:
-    return None if view is None else _without_secrets(view)
+def _event(kind: str, view: PluginView | None) -> msgspec.Raw:
+    return msgspec.Raw(msgspec.json.encode({"type": kind, "plugin": view}))
 
 
 def _broken_view(known: _Known, reason: str) -> PluginView:

@@ -22,6 +22,7 @@ BEING_WRITTEN = "being_written"
 HEAD_BYTES = 256
 """How much of a file's beginning the functions here need; the kernel looks at no more for #!."""
 
+_LAST_WORDS = " The end of its stderr: "
 _LAST_LINES = 5
 _LAST_LINES_CHARS = 600
 _NOT_FOUND_EXIT = 127
@@ -187,7 +188,12 @@ def last_words(stderr: bytes) -> str:
     text = " | ".join(lines)
     if len(text) > _LAST_LINES_CHARS:
         text = "…" + text[-_LAST_LINES_CHARS:]
-    return f" The end of its stderr: {text}" if text else ""
+    return f"{_LAST_WORDS}{text}" if text else ""
+
+
+def without_last_words(sentence: str) -> str:
+    """Return ``sentence`` without what `last_words` added at its end."""
+    return sentence.partition(_LAST_WORDS)[0]
 
 
 def _failed(code: int, stderr: bytes, head: bytes) -> str:

@@ -24,6 +24,7 @@ class Publish(Message[None], frozen=True):
         owner_id: with ``owned``, only the admin and this user get it.
         owned: whether the event belongs to one user.
         admin_only: whether only admins get it.
+        clients_only: whether admins do not get it, because they get another one.
     """
 
     topic: Topic
@@ -31,6 +32,7 @@ class Publish(Message[None], frozen=True):
     owner_id: int | None = None
     owned: bool = False
     admin_only: bool = False
+    clients_only: bool = False
 
 
 class SessionsEnded(Message[None], frozen=True):

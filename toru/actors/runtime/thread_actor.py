@@ -35,6 +35,11 @@ class ThreadActor(Actor, pykka.ThreadingActor):
         self._cell = ThreadCell(self, mailbox)
         return mailbox
 
+    @property
+    def is_stopping(self) -> bool:
+        """Whether it was told to stop, and only handles what came before that."""
+        return self._cell.mailbox.stopping
+
     def on_batch(self, deliveries: list[Delivery]) -> None:
         """Handle the messages that wait, ``batch_limit`` at most; each must be answered.
 
