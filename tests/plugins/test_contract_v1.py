@@ -33,7 +33,7 @@ KINDS = {
     "perl-nested": ("perl", "nested", ""),
 }
 THREADED = ["python-threads-flat", "python-threads-nested"]
-ALONE = ["python-alone-flat", "python-alone-nested", "perl-flat"]
+ALONE = ["python-alone-flat", "perl-nested"]
 
 TEXTS = {
     "ascii": "hello",
@@ -280,14 +280,14 @@ def test_one_that_is_busy_with_its_only_connection_delays_nobody_else(
         pytest.skip("its interpreter is not on this machine")
     fast = "python-threads-flat"
     before = statistics.median(latencies_ms(running, fast))
-    with ThreadPoolExecutor(10) as pool:
-        slow = [pool.submit(running.ask, alone, "/sleep/0.2") for _ in range(10)]
+    with ThreadPoolExecutor(7) as pool:
+        slow = [pool.submit(running.ask, alone, "/sleep/0.2") for _ in range(7)]
         wait_until(slow[0].running, what="the first slow request")
         during: list[float] = []
-        while sum(future.done() for future in slow) < 5:
+        while sum(future.done() for future in slow) < 4:
             during += latencies_ms(running, fast, 5)
         assert not all(future.done() for future in slow)
-        assert [future.result().status for future in slow] == [200] * 10
+        assert [future.result().status for future in slow] == [200] * 7
     assert len(during) >= 20
     assert statistics.median(during) < 3 * before + 10
     assert statistics.quantiles(during, n=10)[-1] < 150  # one slow answer alone takes 200

@@ -218,10 +218,10 @@ def test_an_unknown_and_a_disabled_plugin_are_404_and_keys_outlive_the_disabling
 ) -> None:
     assert browser(running, "bare", "set", "kept", "yes") == "yes"
     assert running.wish("bare", "disable").status == 200
-    for plugin_id in ("nobody", "bare", "BARE", "bare%2F"):
+    for plugin_id in ("nobody", "bare", "BARE"):
         for wish in (("get", "kept"), ("set", "kept", "no"), ("delete", "kept")):
             answer = running.kv(plugin_id, *wish)
-            assert answer.status in (404, 400 if "%" in plugin_id else 404), (plugin_id, answer)
+            assert answer.status == 404, (plugin_id, answer)
             assert is_sentence(answer.json["error"])
     assert running.wish("bare", "enable").status == 200
     assert browser(running, "bare", "get", "kept") == "yes"
@@ -319,17 +319,17 @@ def test_a_page_has_1_to_1000_entries(running: Plugins, limit: int) -> None:
 
 
 def test_keys_with_a_time_to_live_are_gone_after_it(running: Plugins) -> None:
-    v2(running, "first", "set", key="ttl/short", value="s", ttl_s=1.0)
-    v2(running, "first", "set", key="ttl/kept", value="k", ttl_s=0.2)
+    v2(running, "first", "set", key="ttl/short", value="s", ttl_s=0.5)
+    v2(running, "first", "set", key="ttl/kept", value="k", ttl_s=0.1)
     v2(running, "first", "set", key="ttl/kept", value="k")
     v2(running, "first", "set", key="ttl/long", value="l", ttl_s=3600)
-    entry = v2(running, "first", "entry", key="ttl/short")
-    if entry is not None:  # on a very busy machine its second may be over
-        assert entry["value"] == "s"
     wait_until(lambda: browser(running, "first", "get", "ttl/short") is None, what="the expiry")
     assert v2(running, "first", "get", key="ttl/short") is None
     assert v2(running, "first", "entry", key="ttl/short") is None
-    assert keys(running, "first", "ttl/") == ["ttl/kept", "ttl/long"]
+    kept, long = v2(running, "first", "list", prefix="ttl/")["entries"]
+    assert (kept["key"], kept["value"], kept["expires_at"]) == ("ttl/kept", "k", None)
+    assert (long["key"], long["value"]) == ("ttl/long", "l")
+    assert long["expires_at"].endswith("Z")
     assert v2(running, "first", "set", key="ttl/short", value="new", if_version=0)
     assert browser(running, "first", "get", "ttl/short") == "new"
 
