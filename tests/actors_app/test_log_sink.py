@@ -273,6 +273,29 @@ async def test_a_flood_drops_the_oldest_lines_and_says_how_many(on_stage) -> Non
 
 
 @pytest.mark.gen_test
+async def test_a_flooded_sink_stops_in_time_and_counts_what_it_left_out(on_stage) -> None:
+    HeldSink.gate = threading.Event()
+    output = LogOutput(b"a line of output\n" * 3800, "stdout", 7)
+    async with on_stage() as stage:
+        kwargs = {"rotate_bytes": 1 << 40}
+        spec = ChildSpec("held", HeldSink, (stage.path, "clock"), kwargs)
+        sink = await stage.system.spawn(spec)
+        for _ in range(500):
+            sink.tell(output)
+        HeldSink.gate.set()
+        began = time.monotonic()
+    assert time.monotonic() - began < 4.5, "a child has five seconds"
+    written = dropped = 0
+    for text in stage.path.read_bytes().splitlines():
+        if b"lines were dropped" in text:
+            dropped += int(json.loads(text)["message"].split()[0])
+        else:
+            written += 1
+    assert written > 0
+    assert written + dropped == 500 * 3800
+
+
+@pytest.mark.gen_test
 async def test_after_a_gap_in_the_output_no_line_is_put_together_of_two(on_stage) -> None:
     HeldSink.gate = threading.Event()
     async with on_stage() as stage:
