@@ -9,6 +9,7 @@ import importlib
 import logging
 import pkgutil
 import re
+from collections.abc import Iterable
 from typing import Any, cast
 
 import msgspec
@@ -19,7 +20,7 @@ from tornado.httputil import HTTPMessageDelegate, HTTPServerRequest
 from toru.config import static_dir
 from toru.errors import ToruError
 from toru.storage.static_files import StaticFiles
-from toru.web import handlers
+from toru.web import forwarding, handlers
 from toru.web.base import (
     BODY_LIMIT_BYTES,
     BODY_TIMEOUT_S,
@@ -28,14 +29,19 @@ from toru.web.base import (
     Route,
     UnknownPath,
 )
+from toru.web.forwarding import ForwardExchange
 from toru.web.gate import Arrival, Gate
+from toru.web.handlers.plugins import ForwardHandler
 from toru.web.handlers.static import StaticHandler
-from toru.web.headers import security_headers
+from toru.web.headers import fixed_headers, security_headers
 from toru.web.http_server import BodyGuard, UnderWay
 from toru.web.openapi import describe
 from toru.web.services import Services
 
 logger = logging.getLogger("toru.web")
+
+FORWARDED = "/api/plugins/"
+"""Below it are plugins' own paths, but for those that routes name."""
 
 _PARAMETER = re.compile(r"\{(\w+)(?::(\w+))?\}")
 _PATTERNS = {"": "[^/]+", "int": "[0-9]{1,18}", "path": ".*"}
@@ -59,6 +65,13 @@ def pattern_of(path: str) -> str:
         parts.append(f"(?P<{found[1]}>{_PATTERNS[found[2] or '']})")
         end = found.end()
     return "".join([*parts, re.escape(path[end:]), "$"])
+
+
+def _any_of(routes: Iterable[Route]) -> re.Pattern[str]:
+    """Return what matches the path of any of these routes, where they are beside plugins."""
+    patterns = (pattern_of(route.path) for route in routes if route.path.startswith(FORWARDED))
+    unnamed = (re.sub(r"\(\?P<\w+>", "(?:", pattern) for pattern in patterns)
+    return re.compile("|".join(unnamed) or "(?!)")
 
 
 def _grouped(routes: list[Route]) -> list[Any]:
@@ -98,6 +111,9 @@ class HubApplication(tornado.web.Application):
         self.under_way = UnderWay()
         self._gate = Gate(services.config)
         self._hsts = services.config.secure_cookies
+        self._fixed = fixed_headers(hsts=self._hsts)
+        self._named = _any_of(route for route in self.routes if route.handler is not ForwardHandler)
+        self._services = services
         super().__init__(
             [
                 *_grouped(self.routes),
@@ -120,8 +136,21 @@ class HubApplication(tornado.web.Application):
         except ToruError as error:
             found = self.get_handler_delegate(request, RefusedRequest, {"error": error})
         else:
+            if self._is_forwarded(request):
+                return self._guarded(self._forward(request), request, ForwardHandler)
             found = super().find_handler(request, **kwargs)
         return self._guarded(found, request, found.handler_class)
+
+    def _is_forwarded(self, request: HTTPServerRequest) -> bool:
+        """Return whether a request is for a plugin; what else is under that path has a name."""
+        return (
+            request.path.startswith(FORWARDED)
+            and request.method in forwarding.METHODS
+            and not self._named.match(request.path)
+        )
+
+    def _forward(self, request: HTTPServerRequest) -> ForwardExchange:
+        return ForwardExchange(request, self._services, self.under_way, self._fixed)
 
     def _guarded(
         self,

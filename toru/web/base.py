@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple,
 
 import msgspec
 import tornado.web
+from tornado.httputil import parse_cookie
 from tornado.websocket import WebSocketHandler
 
 from toru.actors.messages.auth import GetSession, Session
@@ -129,8 +130,7 @@ class ApiHandler(tornado.web.RequestHandler):
     @property
     def token(self) -> str | None:
         """The session token that the cookie holds, if it can be one."""
-        token = self.get_cookie(SESSION_COOKIE)
-        return token if token is not None and _TOKEN.fullmatch(token) else None
+        return session_token(self.request.headers.get("Cookie", ""))
 
     @property
     def client_address(self) -> str:
@@ -272,6 +272,12 @@ class ApiHandler(tornado.web.RequestHandler):
         if _declared("HEAD", type(self)) in self.roles:
             allowed.add("HEAD")
         self.set_header("Allow", ", ".join(sorted(allowed)))
+
+
+def session_token(cookies: str) -> str | None:
+    """Return the session token in a Cookie header, if it has one that can be one."""
+    token = parse_cookie(cookies).get(SESSION_COOKIE)
+    return token if token is not None and _TOKEN.fullmatch(token) else None
 
 
 class UnknownPath(ApiHandler):

@@ -5,9 +5,6 @@ Runs on: the event loop.
 
 from __future__ import annotations
 
-import contextlib
-import itertools
-import re
 from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
@@ -17,33 +14,24 @@ from toru.actors.messages.plugin_storage import ListPluginEvents, PluginEvent
 from toru.actors.messages.plugins import (
     DisablePlugin,
     EnablePlugin,
-    Forward,
     GetBundle,
     GetPlugin,
-    GiveUpForward,
     ListPlugins,
-    PluginAnswer,
     PluginKv,
-    PluginRequest,
     PluginView,
     RestartPlugin,
 )
-from toru.actors.runtime import Address, Message
+from toru.actors.runtime import Message
 from toru.domain.permissions import Access
-from toru.domain.plugin_headers import answer_headers, body_allowed, request_headers
-from toru.errors import BadGateway, BadRequest, ToruError, Unavailable
+from toru.errors import BadRequest
 from toru.web.base import ApiHandler, Body, Query, Route, Success
 from toru.web.openapi import operation
 
 FORWARDED_BODY_BYTES = 16 * 1024 * 1024
 KV_BODY_BYTES = 2 * 1024 * 1024
 """A value of 256 KiB, of which JSON may write every byte as six."""
-FORWARD_DEADLINE_S = 600.0
-"""Longer than any plugin may take: 30 s to the head, and a body that comes steadily."""
 WISH_DEADLINE_S = 700.0
 """Enabling answers when the plugin is ready, which it may put off for ten minutes."""
-
-_request_ids = itertools.count(1)
 
 _ANY: dict[str, Access] = {
     "GET": "any",
@@ -206,77 +194,21 @@ class KvHandler(ApiHandler):
 
 
 class ForwardHandler(ApiHandler):
-    """``/api/plugins/route/<route>/<rest>`` and ``/api/plugins/{id}/<rest>``."""
+    """``/api/plugins/route/<route>/<rest>`` and ``/api/plugins/{id}/<rest>``.
+
+    Says who may use them and how long their bodies may be. The requests themselves, but for
+    OPTIONS, are answered by ``toru.web.forwarding`` and never reach a handler.
+    """
 
     roles: ClassVar[dict[str, Access]] = _ANY
     body_limit: ClassVar[int | None] = FORWARDED_BODY_BYTES
 
-    _forwarded: tuple[Address, int] | None = None
+    @operation(summary="Forwarded to the plugin.", answer=bytes, errors=(404, 502, 503, 504))
+    def get(self, **_path: str) -> None:
+        """Be declared; the application has ``ForwardExchange`` answer."""
+        raise NotImplementedError("Forwarded requests are answered by ForwardExchange.")
 
-    async def _forward(self, **_path: str) -> None:
-        request = self.request
-        session = self.session
-        actor, target = self.services.plugin_places.find(request.uri or "/")
-        headers = request_headers(
-            request.headers.get_all(),
-            user=session.username,
-            role=session.role,
-            client_address=self.client_address,
-            scheme=request.protocol,
-            host=request.headers.get("Host", ""),
-        )
-        wanted = PluginRequest(
-            method=request.method or "GET",
-            target=target,
-            headers=headers,
-            body=request.body,
-            user=session.username,
-            role=session.role,
-            id=next(_request_ids),
-        )
-        self._forwarded = (actor, wanted.id)
-        self._pass_back(await actor.ask(Forward(wanted), deadline_s=FORWARD_DEADLINE_S))
-
-    def on_connection_close(self) -> None:
-        """Have the request given up when its client has gone."""
-        if self._forwarded is not None:
-            actor, request_id = self._forwarded
-            with contextlib.suppress(Unavailable):
-                actor.tell(GiveUpForward(request_id))
-        super().on_connection_close()
-
-    def describe_error(self, error: ToruError) -> Any:
-        """Say with a 503 when to come again (RFC 9110, 15.6.4)."""
-        if isinstance(error, Unavailable):
-            self.set_header("Retry-After", "1")
-        return super().describe_error(error)
-
-    def _pass_back(self, answer: PluginAnswer) -> None:
-        if answer.status < 200:
-            raise BadGateway(f"The plugin answered with the interim status {answer.status}.")
-        self.clear_header("Content-Type")
-        self.set_status(answer.status)
-        for name, value in answer_headers(answer.headers):
-            self.add_header(name, value)
-        method = self.request.method or "GET"
-        if body_allowed(answer.status, method):
-            self.write(answer.body)
-        elif method == "HEAD":
-            self.set_header("Content-Length", _length_for_head(answer))
-        self.finish()
-
-    get = operation(summary="Forwarded to the plugin.", answer=bytes, errors=(404, 502, 503, 504))(
-        _forward
-    )
     post = put = delete = patch = get
-
-
-def _length_for_head(answer: PluginAnswer) -> str:
-    """Return the length that the body would have, which plugins say or send (RFC 9110, 8.6)."""
-    said = [value for name, value in answer.headers if name.lower() == "content-length"]
-    if not answer.body and said and re.fullmatch(r"[0-9]{1,18}", said[0]):
-        return said[0]
-    return str(len(answer.body))
 
 
 ROUTES = [
