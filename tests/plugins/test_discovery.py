@@ -74,6 +74,11 @@ def let_it_look(plugins: Plugins) -> None:
     wait_until(lambda: "passing" not in plugins.all(), what="its end noticed")
 
 
+def is_shown_as_it_is(text: str) -> bool:
+    """Return whether a text has no control characters."""
+    return not any(unicodedata.category(char)[0] == "C" for char in text)
+
+
 def runner_of(hub: HubProcess) -> int:
     """Return the runner's pid."""
     data_dir = str(hub.data_dir)
@@ -81,8 +86,55 @@ def runner_of(hub: HubProcess) -> int:
         words = process.info["cmdline"] or []
         is_runner = process.pid != hub.pid and any("toru.runner" in word for word in words)
         if is_runner and any(data_dir in word for word in words):
-            return process.pid
+            return int(process.pid)
     raise AssertionError("there is no runner")
+
+
+COMPLAINT = r"""#!/bin/sh
+i=0; while [ $i -lt 40 ]; do echo "line $i" >&2; i=$((i+1)); done
+printf '\033[31mno \377licence\033[0m\r\n' >&2
+printf '%01000d\n' 0 >&2
+exit 3
+"""
+WRONG_METADATA = [
+    (r"\033]0;title\007 hello\n", "It prints no JSON object for --metadata"),
+    (r'{"id": "cut", "name": "C', "is not valid JSON"),
+    (r'{"id": "a", "version": "1", "route": "/a"}', '"name"'),
+    (r'{"id": 7, "name": "A", "version": "1", "route": "/a"}', '"$.id"'),
+    (r'{"id": "route", "name": "A", "version": "1", "route": "/a"}', "a word that Toru needs"),
+    (r'{"id": "a", "name": "A", "version": "1", "route": "/a/%%2e%%2e"}', "Its route"),
+    (r'{"id": "a", "name": "A", "version": "1", "route": "/a", "protocols": [3]}', "1 or 2"),
+]
+NO_PLUGINS = ["notes.txt", "quick-v2.binary.bak", "binary", ".binary.swp", "x.BINARY"]
+ODD = "ä <b>\n\x1b"
+NO_UTF8 = os.fsdecode(b"no-utf8-\xff.binary")
+
+
+@pytest.fixture(scope="module")
+def shelf(plugins: Plugins) -> Plugins:
+    """Files of many kinds, put there together and all found out about."""
+    plugins.write("complains", COMPLAINT)
+    for number, (printed, _) in enumerate(WRONG_METADATA):
+        plugins.write(f"wrong-{number}", f"#!/bin/sh\nprintf '{printed}'\n")
+    plugins.write("twin-a", saying({"id": "Twin", "route": "/first", "name": "A"}))
+    plugins.write("twin-b", saying({"id": "twin", "route": "/second", "name": "B"}))
+    plugins.write("twin-c", saying({"id": "other", "route": "/first/", "name": "C"}))
+    for version in ("1.0.0", "2.0.0"):
+        target = plugins.folder / "versions" / version
+        target.parent.mkdir(exist_ok=True)
+        target.write_text(saying({"id": "linked", "version": version}))
+        target.chmod(0o755)
+    (plugins.folder / "linked.binary").symlink_to("versions/1.0.0")
+    plugins.write("changeling", saying({"id": "before", "route": "/before"}))
+    plugins.write("quick-counted-v2", counting(plugins.hub.folder / "book"))
+    for name in [*NO_PLUGINS, NO_UTF8]:
+        (plugins.folder / name).write_text(QUICK)
+    plugins.write(ODD, "no plugin\n")
+    interpreter = plugins.hub.folder / "interpreter"
+    plugins.write("quick-waits-v2", f"#!{interpreter}\n" + QUICK.split("\n", 1)[1])
+    wait_until(lambda: len(plugins.all()) >= 16, what="all of them")
+    plugins.ready("Twin", "linked", "before", "quick-counted-v2")
+    return plugins
 
 
 def test_hanging_probes_hold_up_nobody_else_and_leave_no_process(plugins: Plugins) -> None:
@@ -110,206 +162,123 @@ def test_a_gigabyte_of_metadata_costs_no_memory_and_no_time(plugins: Plugins) ->
     plugins.remove("bad-meta-huge", "bad-meta-flood-stderr")
 
 
-def test_the_end_of_stderr_is_shown_on_one_line_and_short(plugins: Plugins) -> None:
-    complaint = r"""#!/bin/sh
-i=0; while [ $i -lt 40 ]; do echo "line $i" >&2; i=$((i+1)); done
-printf '\033[31mno \377licence\033[0m\r\n' >&2
-printf '%01000d\n' 0 >&2
-exit 3
-"""
-    plugins.write("complains", complaint)
-    view = wait_until(lambda: plugins.all().get("complains"), what="the complaint")
-    reason = view["reason"]
+def test_the_end_of_stderr_is_shown_on_one_line_and_short(shelf: Plugins) -> None:
+    reason = shelf.all()["complains"]["reason"]
     assert "it exited with code 3" in reason
     assert "line 38 | line 39 | [31mno �licence [0m | 000" in reason
     assert "line 36" not in reason
     assert len(reason) < 800
-    assert not [char for char in reason if unicodedata.category(char)[0] == "C"]
-    plugins.remove("complains")
+    assert is_shown_as_it_is(reason)
 
 
-WRONG_METADATA = [
-    (r"\033]0;title\007 hello\n", "It prints no JSON object for --metadata"),
-    (r'{"id": "cut", "name": "C', "is not valid JSON"),
-    (r'{"id": "a", "version": "1", "route": "/a"}', '"name"'),
-    (r'{"id": 7, "name": "A", "version": "1", "route": "/a"}', '"$.id"'),
-    (r'{"id": "route", "name": "A", "version": "1", "route": "/a"}', "a word that Toru needs"),
-    (r'{"id": "a", "name": "A", "version": "1", "route": "/a/%%2e%%2e"}', "Its route"),
-    (r'{"id": "a", "name": "A", "version": "1", "route": "/a", "protocols": [3]}', "1 or 2"),
-]
-
-
-def test_wrong_metadata_say_what_is_wrong(plugins: Plugins) -> None:
-    names = [f"wrong-{number}" for number in range(len(WRONG_METADATA))]
-    for name, (printed, _) in zip(names, WRONG_METADATA, strict=True):
-        plugins.write(name, f"#!/bin/sh\nprintf '{printed}'\n")
-    listed = wait_until(lambda: set(names) <= set(plugins.all()) and plugins.all(), what="all")
-    for name, (printed, reason) in zip(names, WRONG_METADATA, strict=True):
-        view = listed[name]
+def test_wrong_metadata_say_what_is_wrong(shelf: Plugins) -> None:
+    listed = shelf.all()
+    for number, (printed, reason) in enumerate(WRONG_METADATA):
+        view = listed[f"wrong-{number}"]
         assert reason in view["reason"], printed
-        assert (view["id"], view["state"], view["enabled"]) == (name, "broken", False)
-        assert not [char for char in view["reason"] if unicodedata.category(char)[0] == "C"]
-    plugins.remove(*names)
+        assert (view["id"], view["state"], view["enabled"]) == (f"wrong-{number}", "broken", False)
+        assert is_shown_as_it_is(view["reason"])
+
+
+def test_names_that_are_no_plugins_are_passed_over_and_odd_ones_are_listed(shelf: Plugins) -> None:
+    listed = {plugin["file"]: plugin for plugin in shelf.hub.get("/api/plugins")}
+    assert not set(listed) & set(NO_PLUGINS)
+    assert listed[f"{ODD}.binary"]["state"] == "broken"
+    assert "not UTF-8" in listed[r"no-utf8-\xff.binary"]["reason"]
 
 
 def test_of_those_that_collide_the_first_by_name_wins_and_the_others_say_so(
-    plugins: Plugins,
+    shelf: Plugins,
 ) -> None:
-    same_id, same_route = {"id": "Twin", "route": "/first"}, {"id": "other", "route": "/first/"}
-    plugins.write("twin-c", saying({**same_route, "name": "C"}))
-    plugins.write("twin-b", saying({"id": "twin", "route": "/second", "name": "B"}))
-    plugins.write("twin-a", saying({**same_id, "name": "A"}))
-    names = {"twin-a", "twin-b", "twin-c"}
-    listed = wait_until(lambda: names <= set(plugins.all()) and plugins.all(), what="all three")
-    plugins.ready("Twin")
+    names = ("twin-a", "twin-b", "twin-c")
+    listed = shelf.all()
     reasons = {name: listed[name]["reason"] for name in names}
     assert reasons["twin-b"].startswith('Its id "twin" is already that of twin-a.binary')
     assert reasons["twin-c"].startswith('Its route "/first" is already that of twin-a.binary')
-    assert [listed[name]["name"] for name in sorted(names)] == ["A", "B", "C"]
-    assert plugins.hub.http("GET", "/api/plugins/route/first/x").status == 200
-    assert plugins.hub.http("GET", "/api/plugins/route/second/x").status == 404
-    assert plugins.ask("other").status == 404
-    pid = plugins.view("Twin")["pid"]
-    plugins.write("twin-c", saying({"id": "other", "route": "/third"}))
-    plugins.ready("other")
-    assert plugins.view("Twin")["pid"] == pid, "the one that has its place is left alone"
-    plugins.remove("twin-a", "twin-b", "twin-c")
+    assert [listed[name]["name"] for name in names] == ["A", "B", "C"]
+    assert shelf.hub.http("GET", "/api/plugins/route/first/x").status == 200
+    assert shelf.hub.http("GET", "/api/plugins/route/second/x").status == 404
+    assert shelf.ask("other").status == 404
+    pid = shelf.view("Twin")["pid"]
+    shelf.write("twin-c", saying({"id": "other", "route": "/third"}))
+    shelf.ready("other")
+    assert shelf.view("Twin")["pid"] == pid, "the one that has its place is left alone"
 
 
-def test_a_link_inside_the_folder_is_a_plugin_and_follows_its_target(plugins: Plugins) -> None:
-    versions = plugins.folder / "versions"
-    versions.mkdir()
-    for version in ("1.0.0", "2.0.0"):
-        target = versions / f"linked-{version}"
-        target.write_text(saying({"id": "linked", "version": version}))
-        target.chmod(0o755)
-    link = plugins.folder / "linked.binary"
-    link.symlink_to("versions/linked-1.0.0")
-    plugins.ready("linked")
-    fresh = plugins.folder / "linked.new"
-    fresh.symlink_to("versions/linked-2.0.0")
-    fresh.rename(link)
-    wait_until(lambda: plugins.view("linked").get("version") == "2.0.0", what="the new target")
-    plugins.ready("linked")
-    versions.rename(plugins.hub.folder / "versions")
-    assert "leads nowhere" in plugins.wait("linked", "broken")["reason"]
-    versions.symlink_to(plugins.hub.folder / "versions")
-    wait_until(
-        lambda: "out of the plugins folder" in plugins.view("linked")["reason"],
-        what="a folder that leads out",
-    )
-    assert plugins.ask("linked").status == 404
-    plugins.remove("linked")
-    wait_until(lambda: not plugins.view("linked"), what="the end of the broken one")
-    versions.unlink()
+def test_files_that_change_are_looked_at_again(shelf: Plugins) -> None:
+    """A link gets another target, a file another plugin, and a third one other bytes."""
+    pids = [shelf.view(plugin_id)["pid"] for plugin_id in ("before", "linked", "quick-counted-v2")]
+    book = shelf.hub.folder / "book"
+    assert shelf.wish("quick-counted-v2", "restart").status == 200
+    pids.append(shelf.view("quick-counted-v2")["pid"])
+    let_it_look(shelf)
+    assert book.read_text().split() == ["quick-counted-v2"], "looks and starts are no reason"
 
-
-def test_a_file_is_probed_once_as_long_as_it_stays_the_same(plugins: Plugins) -> None:
-    book = plugins.hub.folder / "book"
-    path = plugins.write("quick-counted-v2", counting(book))
-    plugins.ready("quick-counted-v2")
-    assert plugins.wish("quick-counted-v2", "restart").status == 200
-    assert plugins.wish("quick-counted-v2", "disable").status == 200
-    assert plugins.wish("quick-counted-v2", "enable").status == 200
-    let_it_look(plugins)
-    assert book.read_text().split() == ["quick-counted-v2"]
-
-    pid = plugins.view("quick-counted-v2")["pid"]
-    plugins.write("quick-counted-v2", path.read_text() + "# changed\n")
+    (shelf.folder / "linked.new").symlink_to("versions/2.0.0")
+    (shelf.folder / "linked.new").rename(shelf.folder / "linked.binary")
+    shelf.write("changeling", saying({"id": "after", "route": "/after"}))
+    path = shelf.write("quick-counted-v2", counting(book) + "# changed\n")
+    wait_until(lambda: shelf.view("linked").get("version") == "2.0.0", what="the new target")
     wait_until(lambda: len(book.read_text().split()) == 2, what="another probe")
-    wait_until(lambda: not is_alive(pid), what="the end of the old program")
-    plugins.ready("quick-counted-v2")
+    wait_until(lambda: not shelf.view("before"), what="the end of the old plugin")
+    wait_until(lambda: not any(map(is_alive, pids)), what="the end of the old programs")
+    shelf.ready("linked", "after", "quick-counted-v2")
+    assert shelf.hub.http("GET", "/api/plugins/route/before/x").status == 404
+    assert shelf.hub.http("GET", "/api/plugins/route/after/x").status == 200
 
     path.chmod(0o644)
-    assert "chmod +x" in plugins.wait("quick-counted-v2", "broken")["reason"]
+    (shelf.folder / "versions").rename(shelf.hub.folder / "versions")
+    assert "chmod +x" in shelf.wait("quick-counted-v2", "broken")["reason"]
+    assert "leads nowhere" in shelf.wait("linked", "broken")["reason"]
     path.chmod(0o755)
-    plugins.ready("quick-counted-v2")
+    (shelf.folder / "versions").symlink_to(shelf.hub.folder / "versions")
+    wait_until(lambda: "leads out of" in shelf.view("linked")["reason"], what="a new reason")
+    shelf.ready("quick-counted-v2")
+    assert shelf.ask("linked").status == 404
     assert len(book.read_text().split()) == 3
-    plugins.remove("quick-counted-v2")
+    shelf.remove("linked")
+    wait_until(lambda: not shelf.view("linked"), what="the end of the broken one")
 
 
-def test_a_file_that_becomes_another_plugin_changes_its_id(plugins: Plugins) -> None:
-    plugins.write("changeling", saying({"id": "before", "route": "/before"}))
-    plugins.ready("before")
-    pid = plugins.view("before")["pid"]
-    plugins.write("changeling", saying({"id": "after", "route": "/after"}))
-    plugins.ready("after")
-    wait_until(lambda: not plugins.view("before"), what="the end of the old one")
-    assert not is_alive(pid)
-    assert plugins.hub.http("GET", "/api/plugins/route/before/x").status == 404
-    assert plugins.hub.http("GET", "/api/plugins/route/after/x").status == 200
-    plugins.remove("changeling")
-
-
-def test_a_file_that_grows_is_not_called_broken(plugins: Plugins) -> None:
-    path = plugins.folder / "quick-growing-v2.binary"
+def test_a_file_that_is_still_written_is_not_called_broken(plugins: Plugins) -> None:
+    """One that grows, and one that stands still while a program has it open for writing."""
+    path, held = (plugins.folder / f"quick-{name}-v2.binary" for name in ("growing", "held"))
     content = QUICK.encode()
     path.touch(mode=0o755)
-    plugins.write("quick-meanwhile-v2", QUICK)
     written = 0
-
-    def grow() -> bool:
-        """Append a byte; the first half of the program is a program that fails."""
-        nonlocal written
-        with path.open("ab") as file:
-            file.write(content[written : written + 1])
-        written += 1
-        assert written < len(content)
-        listed = plugins.all()
-        assert "quick-growing-v2" not in listed
-        return listed.get("quick-meanwhile-v2", {}).get("state") == "ready"
-
-    wait_until(grow, what="another one, which was noticed meanwhile")
-    with path.open("ab") as file:
-        file.write(content[written:])
-    plugins.ready("quick-growing-v2")
-    assert plugins.event_types("quick-growing-v2") == ["started"]
-    plugins.remove("quick-growing-v2", "quick-meanwhile-v2")
-
-
-def test_a_file_that_is_still_open_for_writing_is_not_called_broken(plugins: Plugins) -> None:
-    path = plugins.folder / "quick-open-v2.binary"
-    with path.open("w") as file:
-        path.chmod(0o755)
-        file.write(QUICK[: len(QUICK) // 2])
+    with held.open("wb") as file:
+        held.chmod(0o755)
+        file.write(content[: len(content) // 2])
         file.flush()
-        let_it_look(plugins)
-        assert "quick-open-v2" not in plugins.all()
-        file.write(QUICK[len(QUICK) // 2 :])
-    plugins.ready("quick-open-v2")
-    plugins.remove("quick-open-v2")
+        plugins.write("quick-meanwhile-v2", QUICK)
+
+        def grow() -> bool:
+            nonlocal written
+            with path.open("ab") as growing:
+                growing.write(content[written : written + 1])
+            written += 1
+            listed = plugins.all()
+            assert written < len(content)
+            assert not {"quick-growing-v2", "quick-held-v2"} & set(listed)
+            return listed.get("quick-meanwhile-v2", {}).get("state") == "ready"
+
+        wait_until(grow, what="another one, which was noticed meanwhile")
+        file.write(content[len(content) // 2 :])
+    with path.open("ab") as growing:
+        growing.write(content[written:])
+    plugins.ready("quick-growing-v2", "quick-held-v2")
+    for plugin_id in ("quick-growing-v2", "quick-held-v2"):
+        assert plugins.event_types(plugin_id) == ["started"]
+    plugins.remove("quick-growing-v2", "quick-held-v2")
 
 
-def test_what_is_repaired_elsewhere_works_when_somebody_enables_it(plugins: Plugins) -> None:
-    interpreter = plugins.hub.folder / "interpreter"
-    program = QUICK.split("\n", 1)[1]
-    plugins.write("quick-waits-v2", f"#!{interpreter}\n{program}")
-    view = wait_until(lambda: plugins.all().get("quick-waits-v2"), what="the first look")
-    assert str(interpreter)[:20] in view["reason"]
-    assert plugins.wish("quick-waits-v2", "enable").status == 409
+def test_what_is_repaired_elsewhere_works_when_somebody_enables_it(shelf: Plugins) -> None:
+    interpreter = shelf.hub.folder / "interpreter"
+    assert "Its interpreter" in shelf.all()["quick-waits-v2"]["reason"]
+    assert shelf.wish("quick-waits-v2", "enable").status == 409
     interpreter.symlink_to(sys.executable)
-    assert plugins.wish("quick-waits-v2", "enable").status == 200
-    assert plugins.ask("quick-waits-v2").status == 200
-    plugins.remove("quick-waits-v2")
-
-
-def test_names_that_are_no_plugins_are_passed_over(plugins: Plugins) -> None:
-    names = ["notes.txt", "quick-v2.binary.bak", "binary", ".binary.swp", "x.BINARY"]
-    for name in names:
-        (plugins.folder / name).write_text(QUICK)
-    odd = plugins.folder / "ä <b>\n\x1b.binary"
-    odd.write_text("no plugin\n")
-    odd.chmod(0o755)
-    unreadable = plugins.folder / os.fsdecode(b"no-utf8-\xff.binary")
-    unreadable.write_text("no plugin\n")
-    let_it_look(plugins)
-    files = {plugin["file"] for plugin in plugins.hub.get("/api/plugins")}
-    assert odd.name in files
-    assert not files & set(names)
-    assert r"no-utf8-\xff.binary" in files
-    assert "not UTF-8" in plugins.all()[r"no-utf8-\xff"]["reason"]
-    for path in [*(plugins.folder / name for name in names), odd, unreadable]:
-        path.unlink()
+    assert shelf.wish("quick-waits-v2", "enable").status == 200
+    assert shelf.ask("quick-waits-v2").status == 200
 
 
 def test_a_folder_that_is_made_later_and_is_a_link_serves(own_hub: HubProcess) -> None:
