@@ -5,7 +5,7 @@ Each is one file of Python; ``SHAPE`` and the like are put in as text. Runs on: 
 
 from __future__ import annotations
 
-PLUGIN = r'''#!/usr/bin/env python3
+PLUGIN = r"""#!/usr/bin/env python3
 import json, os, socket, struct, sys
 
 SHAPE = "@SHAPE@"
@@ -92,7 +92,7 @@ while True:
         answer(connection, message)
     connection.close()
 server.close()
-'''
+"""
 
 
 def plain(plugin_id: str, shape: str) -> str:

@@ -16,7 +16,7 @@ import pytest
 
 from tests.support.hub import HubProcess, wait_until
 from tests.support.load import runner_pid
-from tests.support.plugin_files import Plugins, is_alive, kill, processes_of
+from tests.support.plugin_files import Plugins, is_alive, kill, processes_of, say
 
 TOLD_S = 0.05
 SLACK_S = 0.25
@@ -56,7 +56,7 @@ def test_kill_9_under_load_fails_every_waiting_request_at_once(
     for thread in threads:
         thread.join()
     late_s = sorted(moment - died for _, moment in done)
-    print(
+    say(
         f"{plugin_id}: {len(done)} requests failed {late_s[0] * 1000:.0f} to "
         f"{late_s[-1] * 1000:.0f} ms after the death, event after {(told - died) * 1000:.0f} ms"
     )
@@ -102,12 +102,15 @@ def test_fifty_that_crash_together_all_come_back(plugins: Plugins) -> None:
     assert time.monotonic() - began < 1
     for name in names:
         wait_until(
-            lambda name=name: (view := plugins.view(name)) and view["state"] == "ready"
-            and view["pid"] != pids[name],
+            lambda name=name: (
+                (view := plugins.view(name))
+                and view["state"] == "ready"
+                and view["pid"] != pids[name]
+            ),
             timeout_s=60,
             what=name,
         )
-    print(f"fifty were back after {time.monotonic() - began:.1f} s")
+    say(f"fifty were back after {time.monotonic() - began:.1f} s")
     for name in names:
         assert plugins.ask(name).status == 200
         assert plugins.event_types(name) == ["started", "crashed", "restarted"]
@@ -188,8 +191,9 @@ def test_a_runner_that_dies_takes_the_plugins_along_and_they_come_back(own_hub: 
     psutil.Process(runner_pid(own_hub)).kill()
     for name, pid in pids.items():
         wait_until(
-            lambda name=name, pid=pid: (view := plugins.view(name))["state"] == "ready"
-            and view["pid"] != pid,
+            lambda name=name, pid=pid: (
+                (view := plugins.view(name))["state"] == "ready" and view["pid"] != pid
+            ),
             timeout_s=30,
             what=f"the return of {name}",
         )
@@ -233,7 +237,7 @@ def test_no_plugin_outlives_a_hub_that_is_gone_for_ten_seconds(own_hub: HubProce
     began = time.monotonic()
     wait_until(lambda: not processes_of(plugins.folder), timeout_s=25, what="the end of all")
     took_s = time.monotonic() - began
-    print(f"the last plugin ended {took_s:.1f} s after the hub")
+    say(f"the last plugin ended {took_s:.1f} s after the hub")
     assert 8 < took_s < 17
     own_hub.start()
     own_hub.log_in()
@@ -248,6 +252,6 @@ def test_a_regular_stop_leaves_nothing_and_is_quick(own_hub: HubProcess) -> None
     began = time.monotonic()
     assert own_hub.stop() == 0
     took_s = time.monotonic() - began
-    print(f"the hub stopped within {took_s:.1f} s")
+    say(f"the hub stopped within {took_s:.1f} s")
     assert took_s < 10
     assert not processes_of(plugins.folder)

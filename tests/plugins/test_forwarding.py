@@ -17,7 +17,7 @@ import pytest
 
 from tests.support import raw_http
 from tests.support.hub import wait_until
-from tests.support.plugin_files import Plugins, at_once
+from tests.support.plugin_files import Plugins, at_once, say
 
 BOTH = ["bad-echo", "bad-echo-v2"]
 
@@ -249,7 +249,7 @@ def test_a_slow_plugin_delays_no_other(running: Plugins, slow: str) -> None:
         stop.set()
         for connection in held:
             connection.close()
-    print(f"p50, p99 alone {alone}, beside {slow} {beside}")
+    say(f"p50, p99 alone {alone}, beside {slow} {beside}")
     assert beside[0] <= alone[0] * 2 + 0.005
     assert beside[1] <= alone[1] * 3 + 0.030
 

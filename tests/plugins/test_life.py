@@ -26,7 +26,11 @@ def test_an_empty_folder_has_no_plugins(plugins: Plugins) -> None:
 def test_a_file_that_is_dropped_in_appears_and_takes_requests(plugins: Plugins) -> None:
     plugins.start("quick-v2", "quick-v1")
     view = plugins.view("quick-v2")
-    assert (view["name"], view["version"], view["route"]) == ("Quick quick-v2", "1.0.0", "/quick-v2")
+    assert (view["name"], view["version"], view["route"]) == (
+        "Quick quick-v2",
+        "1.0.0",
+        "/quick-v2",
+    )
     assert (view["enabled"], view["running"], view["health"]) == (True, True, "healthy")
     assert (view["protocol"], plugins.view("quick-v1")["protocol"]) == (2, 1)
     assert is_alive(view["pid"])

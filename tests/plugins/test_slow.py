@@ -5,6 +5,7 @@ Runs on: the test's thread and one more for each story, against a real hub.
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import time
@@ -17,7 +18,7 @@ import pytest
 
 from tests.support.hub import HubProcess, wait_until
 from tests.support.load import MachineLag
-from tests.support.plugin_files import Plugins, is_alive, processes_of
+from tests.support.plugin_files import Plugins, is_alive, processes_of, say
 
 LATE = ["bad-half-header", "bad-half-frame", "bad-drip", "bad-silent", "bad-late-35"]
 LATE_V2 = ["bad-silent-v2", "bad-late-35-v2"]
@@ -204,10 +205,10 @@ def test_pauses_between_restarts_are_1_2_4_8_16_seconds(stories: Stories) -> Non
         lambda: len(crash_times(plugins, "failing")) >= 6, timeout_s=50, what="the sixth failure"
     )
     times = crash_times(plugins, "failing")
-    pauses = [after - before for before, after in zip(times, times[1:], strict=False)][:5]
+    pauses = [after - before for before, after in itertools.pairwise(times)][:5]
     late = [pause - wanted for pause, wanted in zip(pauses, [1, 2, 4, 8, 16], strict=True)]
     slack_s = 3 * stories.end("lag")
-    print(f"late by {[f'{one * 1000:.0f} ms' for one in late]}, machine {slack_s * 1000:.0f} ms")
+    say(f"late by {[f'{one * 1000:.0f} ms' for one in late]}, machine {slack_s * 1000:.0f} ms")
     assert all(-0.01 < one < 0.2 + slack_s for one in late), late
     first = plugins.events("failing")[0]
     assert "exited with code 3" in first["details"]

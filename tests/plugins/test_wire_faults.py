@@ -1,4 +1,4 @@
-"""Plugins that break the protocol while they answer: one clear refusal each, and nobody else harmed.
+"""Plugins that break the protocol while they answer: a clear refusal, and nobody else is harmed.
 
 Runs on: the test's thread, against a real hub.
 """

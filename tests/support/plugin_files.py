@@ -6,6 +6,7 @@ Runs on: the test's thread.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -140,3 +141,8 @@ def at_once(calls: Iterable[Callable[[], Any]]) -> list[Any]:
 def kill(pid: int) -> None:
     """Kill a process."""
     os.kill(pid, 9)
+
+
+def say(text: str) -> None:
+    """Print a figure, for those who run a test with ``-s``."""
+    sys.stdout.write(f"{text}\n")

@@ -17,12 +17,12 @@ import signal
 import uuid
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
 from toru.actors.messages.hub import Publish
-from toru.actors.messages.logs import Level, LogLine, LogLines, LogOutput
+from toru.actors.messages.logs import Level, LogLine, LogLines
 from toru.actors.messages.monitor import LookAtProcess
 from toru.actors.messages.plugin_storage import InsertPluginEvent
 from toru.actors.messages.plugins import (
@@ -64,6 +64,7 @@ from toru.actors.plugin_figures import Figures
 from toru.actors.plugin_link import LinkBroken, LinkContext, PluginLink
 from toru.actors.plugin_link_v1 import LinkV1
 from toru.actors.plugin_link_v2 import LinkV2
+from toru.actors.plugin_output import PluginOutput, Stream
 from toru.actors.plugin_runs import RUN_PREFIX, end_run, runs_of
 from toru.actors.plugin_sockets import prepare
 from toru.actors.runtime import ActorContext, Address, LoopActor, Message
@@ -71,7 +72,6 @@ from toru.clock import monotonic, utc_now
 from toru.domain import plugin_life as life
 from toru.domain.plugin_life import PluginState, refusal_error, request_error
 from toru.domain.plugin_lifecycle import decide
-from toru.domain.plugin_probe import last_words
 from toru.domain.script_environment import clean_environment
 from toru.domain.uuid7 import uuid7
 from toru.errors import ToruError, Unavailable
@@ -84,9 +84,6 @@ HUB_GONE_S = 10.0
 WAITING_LIMIT = 256
 """Requests that one plugin may have open; one more is refused with 503."""
 
-Stream = Literal["stdout", "stderr"]
-
-_STDERR_KEPT_BYTES = 4096
 _JITTER = 0.2
 
 
@@ -140,10 +137,9 @@ class Plugin(LoopActor):
         self._state = PluginState(enabled=plan.enabled, protocol=max(plan.metadata.protocols))
         self._calls = PluginCalls(plan.metadata.id, services)
         self._figures = Figures()
-        self._log = services.log_sink(plan.metadata.id)
+        self._output = PluginOutput(services.log_sink(plan.metadata.id))
         self._run_id: str | None = None
         self._instance = ""
-        self._stderr = b""
         self._link: PluginLink | None = None
         self._opening: asyncio.Task[None] | None = None
         self._forwards: dict[asyncio.Future[PluginAnswer], int] = {}
@@ -193,8 +189,10 @@ class Plugin(LoopActor):
                 return self._forward(request)
             case GiveUpForward(id=request_id):
                 self._give_up(request_id)
-            case RunOutput():
-                self._take_output(message)
+            case RunOutput(id=run_id, data=data, is_stderr=is_stderr):
+                if run_id == self._run_id:
+                    stream: Stream = "stderr" if is_stderr else "stdout"
+                    self._output.take(data, stream, self._state.pid)
             case RunStarted(id=run_id, pid=pid):
                 if run_id == self._run_id:
                     self._apply(life.Spawned(self._state.spawn, pid))
@@ -243,7 +241,7 @@ class Plugin(LoopActor):
     def _do(self, instruction: life.Instruction) -> None:
         match instruction:
             case life.Spawn(spawn, protocol):
-                self._stderr = b""
+                self._output.begin()
                 self.background(self._spawn(spawn, protocol))
             case life.Connect(spawn, protocol):
                 self._opening = self._in_background(self._connect(spawn, protocol))
@@ -385,22 +383,12 @@ class Plugin(LoopActor):
             hub_gone_s=HUB_GONE_S,
         )
 
-    def _take_output(self, output: RunOutput) -> None:
-        if output.is_stderr:
-            self._stderr = (self._stderr + output.data)[-_STDERR_KEPT_BYTES:]
-        stream: Stream = "stderr" if output.is_stderr else "stdout"
-        with contextlib.suppress(Unavailable):
-            self._log.tell(LogOutput(output.data, stream, self._state.pid))
-
     def _take_exit(self, report: ExitReport) -> None:
         if report.id != self._run_id:
             return
         self._run_id = None
-        streams: tuple[Stream, Stream] = ("stdout", "stderr")
-        for stream in streams:
-            with contextlib.suppress(Unavailable):
-                self._log.tell(LogOutput(b"", stream, self._state.pid, ended=True))
-        self._apply(life.Exited(self._state.spawn, report.code, last_words(self._stderr)))
+        self._output.end(self._state.pid)
+        self._apply(life.Exited(self._state.spawn, report.code, self._output.last_words))
         self.background(self._forget(report.id))
 
     async def _forget(self, run_id: str) -> None:

@@ -8,8 +8,10 @@ from __future__ import annotations
 import contextlib
 import os
 
+from toru.clock import monotonic
 from toru.runner import platform
 from toru.runner.loop import READ, Loop
+from toru.runner.relay_rate import RelayRate
 from toru.runner.store_format import STDERR, STDOUT
 from toru.wire.frames import FLAG_TEXT, MAX_DATA_BYTES, encode_data
 
@@ -56,9 +58,13 @@ class RelaySink:
         send: takes an encoded frame; it may drop it when no hub is there.
         relay_id: the id in the frames.
         limit_bytes: the most bytes sent in all, or None.
+
+    Attributes:
+        rate: how fast that may be.
+        size: every byte that came.
     """
 
-    __slots__ = ("_left", "_relay_id", "_send", "size")
+    __slots__ = ("_left", "_relay_id", "_send", "rate", "size")
     wants_big_pipes = False
 
     def __init__(
@@ -67,6 +73,7 @@ class RelaySink:
         self._send = send
         self._relay_id = relay_id
         self._left = limit_bytes
+        self.rate = RelayRate(monotonic())
         self.size = 0
 
     def write(self, stream: int, data: memoryview) -> None:
@@ -78,6 +85,7 @@ class RelaySink:
         flags = FLAG_TEXT if stream == STDERR else 0
         for start in range(0, len(data), MAX_DATA_BYTES):
             part = bytes(data[start : start + MAX_DATA_BYTES])
+            self.rate.spend(part)
             self._send(encode_data(self._relay_id, part, flags))
 
     def close(self) -> None:

@@ -12,9 +12,9 @@ import time
 from pathlib import Path
 
 from toru import __version__
-from toru.clock import format_time
+from toru.clock import format_time, monotonic
 from toru.runner import platform
-from toru.runner.capture import Capture
+from toru.runner.capture import Capture, RelaySink
 from toru.runner.ledger import Ledger
 from toru.runner.link import HubLink
 from toru.runner.log import log_exception
@@ -62,6 +62,7 @@ class Runner:
         self._runs: dict[str, Run] = {}
         self._leaders: dict[int, Run] = {}
         self._relays: set[Run] = set()
+        self._resting: set[Run] = set()
         self._idle_timer: Timer | None = None
         self._closing = False
         self._left = False
@@ -276,14 +277,30 @@ class Runner:
                 for relay in self._relays:
                     if relay.capture is not None:
                         relay.capture.pause()
+            self._rest(run)
             return
         self._progress.tell(run)
+
+    def _rest(self, run: Run) -> None:
+        """Let a run wait that pours faster than it may."""
+        if run.capture is None or not isinstance(run.capture.sink, RelaySink):
+            return
+        pause_s = run.capture.sink.rate.pause_s(monotonic())
+        if pause_s > 0.0 and run not in self._resting:
+            run.capture.pause()
+            self._resting.add(run)
+            self._loop.call_later(pause_s, lambda: self._rested(run))
+
+    def _rested(self, run: Run) -> None:
+        self._resting.discard(run)
+        if run.capture is not None and not self._link.busy:
+            run.capture.resume()
 
     def _relay(self, frame: bytes) -> None:
         self._link.send_frame(frame)
 
     def _on_drained(self) -> None:
-        for run in self._relays:
+        for run in self._relays - self._resting:
             if run.capture is not None:
                 run.capture.resume()
         self._progress.go_on()
