@@ -78,6 +78,9 @@ from toru.errors import ToruError, Unavailable
 
 logger = logging.getLogger("toru.plugins")
 
+OUTPUT_BYTES_PER_S = 4 * 1024 * 1024
+"""About 15,000 lines; to write more would take time that the whole hub shares."""
+
 HUB_GONE_S = 10.0
 """No plugin outlives a hub that has been gone for so long."""
 
@@ -381,6 +384,7 @@ class Plugin(LoopActor):
             directory=None,
             output_limit_bytes=None,
             hub_gone_s=HUB_GONE_S,
+            relay_bytes_per_s=OUTPUT_BYTES_PER_S,
         )
 
     def _take_exit(self, report: ExitReport) -> None:

@@ -8,10 +8,8 @@ from __future__ import annotations
 import contextlib
 import os
 
-from toru.clock import monotonic
 from toru.runner import platform
 from toru.runner.loop import READ, Loop
-from toru.runner.relay_rate import RelayRate
 from toru.runner.store_format import STDERR, STDOUT
 from toru.wire.frames import FLAG_TEXT, MAX_DATA_BYTES, encode_data
 
@@ -19,6 +17,7 @@ TYPE_CHECKING = False  # as typing has it, without the 0.4 MB that typing costs 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from toru.runner.relay_rate import RelayRate
     from toru.runner.store_writer import OutputWriter
 
 BUSY_PIPE_BYTES = 1024 * 1024
@@ -58,9 +57,10 @@ class RelaySink:
         send: takes an encoded frame; it may drop it when no hub is there.
         relay_id: the id in the frames.
         limit_bytes: the most bytes sent in all, or None.
+        rate: how fast that may be, or None.
 
     Attributes:
-        rate: how fast that may be.
+        rate: the same; the caller pauses the capture by it.
         size: every byte that came.
     """
 
@@ -68,12 +68,16 @@ class RelaySink:
     wants_big_pipes = False
 
     def __init__(
-        self, send: Callable[[bytes], None], relay_id: int, limit_bytes: int | None
+        self,
+        send: Callable[[bytes], None],
+        relay_id: int,
+        limit_bytes: int | None,
+        rate: RelayRate | None = None,
     ) -> None:
         self._send = send
         self._relay_id = relay_id
         self._left = limit_bytes
-        self.rate = RelayRate(monotonic())
+        self.rate = rate
         self.size = 0
 
     def write(self, stream: int, data: memoryview) -> None:
@@ -85,7 +89,8 @@ class RelaySink:
         flags = FLAG_TEXT if stream == STDERR else 0
         for start in range(0, len(data), MAX_DATA_BYTES):
             part = bytes(data[start : start + MAX_DATA_BYTES])
-            self.rate.spend(part)
+            if self.rate is not None:
+                self.rate.spend(part)
             self._send(encode_data(self._relay_id, part, flags))
 
     def close(self) -> None:

@@ -9,11 +9,12 @@ import contextlib
 import time
 from pathlib import Path
 
-from toru.clock import format_time
+from toru.clock import format_time, monotonic
 from toru.runner.capture import RelaySink, StoreSink
 from toru.runner.log import log
 from toru.runner.loop import Loop, Timer
 from toru.runner.records import EXIT_NAME, SPAWN_NAME, LiveMarkers, write_json
+from toru.runner.relay_rate import RelayRate
 from toru.runner.requests import RequestError, SpawnRequest
 from toru.runner.run import Run
 from toru.runner.store_format import INDEX_NAME, LOG_NAME
@@ -73,7 +74,9 @@ class Ledger:
             self._live.put(request.id, record)
             self._records[request.id] = record
             if request.relay:
-                return RelaySink(relay, request.relay_id, request.relay_limit_bytes)
+                per_s = request.relay_bytes_per_s
+                rate = None if per_s is None else RelayRate(per_s, monotonic())
+                return RelaySink(relay, request.relay_id, request.relay_limit_bytes, rate)
             return StoreSink(OutputWriter(request.directory or "", request.output_limit_bytes))
         except OSError as error:
             self.undo(request)

@@ -5,20 +5,20 @@ Runs on: any thread; pure, time comes in as monotonic seconds.
 
 from __future__ import annotations
 
-BYTES_PER_S = 4 * 1024 * 1024
-BURST_BYTES = 16 * 1024 * 1024
+BURST_S = 4
 LINE_BYTES = 256
-"""A newline counts like so many bytes, because a line costs the hub more than its bytes do: so
-about 15,000 lines a second."""
+"""A newline counts like so many bytes, because a line costs the hub more than its bytes do."""
 
 
 class RelayRate:
-    """The credit of one run."""
+    """The credit of one run: so many bytes a second, and at first of `BURST_S` seconds."""
 
-    __slots__ = ("_at", "_credit")
+    __slots__ = ("_at", "_credit", "_most", "_per_s")
 
-    def __init__(self, now: float) -> None:
-        self._credit = float(BURST_BYTES)
+    def __init__(self, bytes_per_s: int, now: float) -> None:
+        self._per_s = bytes_per_s
+        self._most = float(bytes_per_s * BURST_S)
+        self._credit = self._most
         self._at = now
 
     def spend(self, data: bytes) -> None:
@@ -27,6 +27,6 @@ class RelayRate:
 
     def pause_s(self, now: float) -> float:
         """Return how long to relay nothing: until there is credit again; 0 when there is."""
-        self._credit = min(self._credit + (now - self._at) * BYTES_PER_S, float(BURST_BYTES))
+        self._credit = min(self._credit + (now - self._at) * self._per_s, self._most)
         self._at = now
-        return max(0.0, -self._credit / BYTES_PER_S)
+        return max(0.0, -self._credit / self._per_s)

@@ -41,6 +41,7 @@ class SpawnRequest:
         "leave",
         "output_limit_bytes",
         "relay",
+        "relay_bytes_per_s",
         "relay_id",
         "relay_limit_bytes",
         "time_limit_s",
@@ -75,6 +76,10 @@ class SpawnRequest:
         limit = message.get("relay_limit_bytes")
         self.relay_limit_bytes = (
             None if limit is None else integer(message, "relay_limit_bytes", 0, None)
+        )
+        rate = message.get("relay_bytes_per_s")
+        self.relay_bytes_per_s = (
+            None if rate is None else integer(message, "relay_bytes_per_s", 1, None)
         )
         self.hub_gone_s = seconds(message, "hub_gone_s")
         self.time_limit_s = seconds(message, "time_limit_s")

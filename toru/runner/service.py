@@ -285,7 +285,8 @@ class Runner:
         """Let a run wait that pours faster than it may."""
         if run.capture is None or not isinstance(run.capture.sink, RelaySink):
             return
-        pause_s = run.capture.sink.rate.pause_s(monotonic())
+        rate = run.capture.sink.rate
+        pause_s = 0.0 if rate is None else rate.pause_s(monotonic())
         if pause_s > 0.0 and run not in self._resting:
             run.capture.pause()
             self._resting.add(run)

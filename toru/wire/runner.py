@@ -140,8 +140,12 @@ def shutdown() -> bytes:
 def _capture(message: SpawnRun, relay_id: int | None) -> dict[str, object]:
     if relay_id is None:
         return {"capture": "store", "output_limit_bytes": message.output_limit_bytes}
-    limit = message.output_limit_bytes
-    return {"capture": "relay", "relay_id": relay_id, "relay_limit_bytes": limit}
+    return {
+        "capture": "relay",
+        "relay_id": relay_id,
+        "relay_limit_bytes": message.output_limit_bytes,
+        "relay_bytes_per_s": message.relay_bytes_per_s,
+    }
 
 
 def _status(item: dict[str, Any]) -> RunStatus:

@@ -83,6 +83,8 @@ class SpawnRun(Message[Spawned], frozen=True):
         hub_gone_s: seconds without a hub after which the runner ends it; None never.
         leftovers: ``end`` or ``leave`` what outlives the leader.
         time_limit_s: seconds it may run; None is no limit.
+        relay_bytes_per_s: how fast its output is relayed after a burst, a newline counting as 256
+            bytes; what comes faster waits in its pipe. None is no limit.
     """
 
     id: str
@@ -95,6 +97,7 @@ class SpawnRun(Message[Spawned], frozen=True):
     hub_gone_s: float | None = None
     leftovers: str = "end"
     time_limit_s: float | None = None
+    relay_bytes_per_s: int | None = None
 
 
 class SignalRun(Message[None], frozen=True):
