@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -62,9 +63,10 @@ class Stories:
 
 
 @pytest.fixture(scope="module")
-def stories(hub: HubProcess, plugins: Plugins) -> Iterator[Stories]:
+def stories(plugins: Plugins, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stories]:
     """All stories, begun at once."""
     told = Stories(plugins)
+    told.begin("hub gone", lambda: hub_gone(tmp_path_factory.mktemp("gone")))
     plugins.write("failing", FAILING_SHELL)
     plugins.write("never", TRAP_SHELL)
     plugins.put("bad-never-ready-v2", "bad-hello-silent-v2", "bad-slow-ready-31-v2")
@@ -112,6 +114,18 @@ def stopped_process(plugins: Plugins) -> list[str]:
     return states
 
 
+def hub_gone(folder: Path) -> tuple[int, float]:
+    """Kill a hub and return how many plugins it had and when the last of them has ended."""
+    with HubProcess(folder) as hub:
+        plugins = Plugins(hub)
+        plugins.start("quick-v1", "quick-v2", "bad-echo")
+        count = len(processes_of(plugins.folder))
+        hub.kill()
+        began = time.monotonic()
+        wait_until(lambda: not processes_of(plugins.folder), timeout_s=25, what="the end of all")
+        return count, time.monotonic() - began
+
+
 def machine_lag() -> float:
     with MachineLag() as lag:
         time.sleep(30)
@@ -136,6 +150,13 @@ def test_who_ignores_shutdown_is_ended_by_sigterm(stories: Stories) -> None:
     assert (status, alive) == (200, False)
     assert 4.5 < seconds < 8
     assert '"exit_code": -15' in stories.plugins.events("bad-ignore-shutdown-v2")[-1]["details"]
+
+
+def test_no_plugin_outlives_a_hub_that_is_gone_for_ten_seconds(stories: Stories) -> None:
+    count, seconds = stories.end("hub gone")
+    say(f"the last plugin ended {seconds:.1f} s after the hub")
+    assert count == 3
+    assert 8 < seconds < 17
 
 
 def test_half_a_frame_of_version_2_ends_the_connection_after_ten_seconds(stories: Stories) -> None:

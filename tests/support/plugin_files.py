@@ -23,6 +23,9 @@ _SOURCES = {
 }
 
 
+_PYTHON = b"#!/usr/bin/env python3\n"
+
+
 class Plugins:
     """The plugins folder of one hub, with the API beside it."""
 
@@ -36,9 +39,12 @@ class Plugins:
             self.write(name, _SOURCES[name.partition("-")[0]].read_bytes())
 
     def write(self, name: str, content: bytes | str, mode: int = 0o755) -> Path:
-        """Put an executable there, at once as a whole."""
+        """Put an executable there, at once as a whole; Python is started without its frills."""
+        data = content.encode() if isinstance(content, str) else content
+        if data.startswith(_PYTHON):
+            data = f"#!{sys.executable} -SE\n".encode() + data.removeprefix(_PYTHON)
         draft = self.folder / f"{name}.draft"
-        draft.write_bytes(content.encode() if isinstance(content, str) else content)
+        draft.write_bytes(data)
         draft.chmod(mode)
         return draft.rename(self.folder / f"{name}.binary")
 
@@ -74,8 +80,8 @@ class Plugins:
             self.wait(plugin_id, "ready")
 
     def start(self, *names: str) -> None:
-        """Put plugins there and wait until they take requests; the id is the name."""
-        self.put(*names)
+        """Put plugins there, unless they are, and wait until they take requests."""
+        self.put(*(name for name in names if not (self.folder / f"{name}.binary").exists()))
         self.ready(*(name.replace("+", "-").replace(".", "-") for name in names))
 
     def wish(self, plugin_id: str, wish: str) -> Answer:
