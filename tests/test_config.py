@@ -227,3 +227,11 @@ def test_a_configuration_cannot_be_changed(environ: dict[str, str]) -> None:
 
 def test_the_dashboard_of_a_checkout_is_beside_the_package() -> None:
     assert static_dir() == Path(config_module.__file__).parent.parent / "static"
+
+
+def test_the_pauses_of_plugins_can_be_scaled(environ: dict[str, str]) -> None:
+    assert load_config(environ).plugin_backoff is None
+    assert load_config(environ | {"TORU_PLUGIN_BACKOFF": "0.5"}).plugin_backoff == 0.5
+    for text in ("-1", "fast", "nan", "101"):
+        with pytest.raises(ConfigError, match="TORU_PLUGIN_BACKOFF"):
+            load_config(environ | {"TORU_PLUGIN_BACKOFF": text})

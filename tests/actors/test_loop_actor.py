@@ -570,3 +570,34 @@ async def test_an_awaited_ask_does_not_run_the_actor_before_or_after_its_life(sy
         await slow.ask(Do(lambda actor: actor.log.append("too late")))
     assert await stop is True
     assert log == ["too early", "on_stop"]
+
+
+async def test_a_future_that_on_receive_returns_answers_the_asker_without_a_task(
+    system: ActorSystem,
+) -> None:
+    doer = await system.spawn(ChildSpec("doer", Doer))
+    loop = asyncio.get_running_loop()
+    right, wrong, left = loop.create_future(), loop.create_future(), loop.create_future()
+    before = len(asyncio.all_tasks())
+    replies = [doer.ask(Do(lambda _, future=future: future)) for future in (right, wrong, left)]
+    assert await doer.ask(Do(lambda _: 1)) == 1
+    assert len(asyncio.all_tasks()) == before
+    right.set_result("well")
+    assert await replies[0] == "well"
+    wrong.set_exception(NotFound("There is none."))
+    with pytest.raises(NotFound):
+        await replies[1]
+    left.cancel()
+    with pytest.raises(ActorUnavailable):
+        await replies[2]
+
+
+async def test_a_future_that_is_open_when_the_actor_stops_is_cancelled(system: ActorSystem) -> None:
+    doer = await system.spawn(ChildSpec("doer", Doer))
+    future = asyncio.get_running_loop().create_future()
+    reply = doer.ask(Do(lambda _: future))
+    assert await doer.ask(Do(lambda _: 1)) == 1
+    await system.stop()
+    assert future.cancelled()
+    with pytest.raises(ActorStopped):
+        await reply
