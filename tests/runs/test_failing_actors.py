@@ -16,6 +16,7 @@ from toru.actors.log_sink import PluginLogSinks
 from toru.actors.messages.auth import Session
 from toru.actors.messages.runner import StopRunner
 from toru.actors.messages.tasks import GetTask, ReadOutput, StartTask
+from toru.actors.plugin_places import PluginPlaces
 from toru.actors.runtime import ActorSystem
 from toru.actors.runtime.loop_lag import LoopLag
 from toru.app import actor_specs
@@ -45,7 +46,9 @@ async def hub_actors(folder: Path) -> AsyncIterator[ActorSystem]:
     sinks = PluginLogSinks(system, config.log_dir)
     storage = open_storage(config.database_url)
     try:
-        for spec in actor_specs(system, config, storage, {}, lag, sinks, 1024):
+        for spec in actor_specs(
+            system, config, storage, {}, lag, sinks, PluginPlaces(system), 1024
+        ):
             await system.spawn(spec)
         yield system
         await system.address("runner_link").ask(StopRunner())
