@@ -32,6 +32,7 @@ export class TerminalWriter {
   #frame = 0;
   #busy = false;
   #paused = false;
+  #disposed = false;
 
   /**
    * @param {Screen} screen
@@ -61,10 +62,11 @@ export class TerminalWriter {
     this.#schedule();
   }
 
+  /** Ends the writing. What the screen still has at work may finish; nobody is told of it. */
   dispose() {
+    this.#disposed = true;
     cancelAnimationFrame(this.#frame);
     this.#waiting = [];
-    this.#paused = true;
   }
 
   #trim() {
@@ -86,7 +88,8 @@ export class TerminalWriter {
   }
 
   #schedule() {
-    if (this.#frame || this.#busy || this.#paused || this.#waiting.length === 0) return;
+    if (this.#frame || this.#busy || this.#paused || this.#disposed) return;
+    if (this.#waiting.length === 0) return;
     this.#frame = requestAnimationFrame(() => this.#flush());
   }
 
@@ -98,6 +101,7 @@ export class TerminalWriter {
     this.#busy = true;
     this.#screen.write(text, () => {
       this.#busy = false;
+      if (this.#disposed) return;
       this.#schedule();
       if (this.#waiting.length === 0) this.#onIdle();
     });

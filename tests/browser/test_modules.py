@@ -213,6 +213,21 @@ def test_a_flood_is_cut_to_what_the_terminal_can_keep(module: Any) -> None:
     }
 
 
+def test_a_terminal_that_is_still_at_work_when_it_is_closed_tells_nobody(module: Any) -> None:
+    code = """async ({TerminalWriter}) => {
+      let told = 0, written = () => {};
+      const writing = new Promise((resolve) => { written = resolve; });
+      const screen = {write: (_text, done) => written(done)};
+      const writer = new TerminalWriter(screen, {onSkip: () => {}, onIdle: () => { told += 1; }});
+      writer.push('hello');
+      const done = await writing;
+      writer.dispose();
+      done();
+      return told;
+    }"""
+    assert module("terminal-writer.js", code) == 0
+
+
 def test_numbers_read_as_people_say_them(module: Any) -> None:
     expected = {
         "formatBytes(1536)": "1.5 KB",
