@@ -142,6 +142,21 @@ def test_columns_that_toru_does_not_know_are_carried_over(path: Path) -> None:
         ]
 
 
+def test_a_column_that_toru_came_to_need_later_is_kept_under_another_name(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as database:
+        database.executescript("""
+            CREATE TABLE quick_actions (
+                id INTEGER PRIMARY KEY, name TEXT, script_path TEXT, confirm TEXT);
+            INSERT INTO quick_actions VALUES (1, 'Restart', 'a.sh', 'Really?');
+        """)
+    assert _ask(path, messages.ListQuickActions()) == [
+        [messages.QuickAction(1, "Restart", "a.sh", None, 1)]
+    ]
+    with closing(sqlite3.connect(path)) as database:
+        kept = database.execute("SELECT older_confirm FROM quick_actions").fetchall()
+    assert kept == [("Really?",)]
+
+
 def test_rows_that_do_not_fit_are_refused_and_the_file_stays_as_it_is(older_database: Path) -> None:
     with closing(sqlite3.connect(older_database)) as database:
         database.executescript("""

@@ -162,6 +162,18 @@ async def test_quick_actions_without_an_order_go_to_the_end(open_actors) -> None
 
 
 @pytest.mark.gen_test
+async def test_a_quick_action_runs_unasked_unless_it_says_otherwise(open_actors) -> None:
+    async with open_actors() as actors:
+        plain = await actors.writer.ask(messages.InsertQuickAction("one", "a.sh"))
+        asking = await actors.writer.ask(messages.InsertQuickAction("two", "b.sh", confirm=True))
+        assert (plain.confirm, asking.confirm) == (False, True)
+        changed = await actors.writer.ask(messages.UpdateQuickAction(asking.id, confirm=False))
+        assert changed.confirm is False
+        renamed = await actors.writer.ask(messages.UpdateQuickAction(plain.id, name="three"))
+        assert renamed.confirm is False
+
+
+@pytest.mark.gen_test
 async def test_a_setting_that_is_saved_again_is_replaced(open_actors) -> None:
     async with open_actors() as actors:
         await actors.writer.ask(messages.SaveSetting("key", "old"))

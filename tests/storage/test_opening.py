@@ -55,7 +55,7 @@ def test_a_new_database_has_all_tables_of_the_contract_with_their_columns(path: 
     contract = {
         "settings": "key value",
         "task_history": "id script_name started_at finished_at exit_code output",
-        "quick_actions": "id name script_path icon display_order",
+        "quick_actions": "id name script_path icon display_order confirm",
         "users": "id username password_hash display_name role is_active created_at",
         "sessions": "id user_id user_role username created_at expires_at",
         "login_attempts": "id username ip_address success failure_reason attempted_at",

@@ -54,6 +54,7 @@ def test_an_action_is_added_listed_changed_and_removed(hub: HubProcess, client: 
         "script_path": "b.sh",
         "icon": "star",
         "display_order": 1,
+        "confirm": False,
     }
     assert second["icon"] is None
     assert hub.get("/api/quick-actions") == [first, second]
@@ -66,6 +67,17 @@ def test_an_action_is_added_listed_changed_and_removed(hub: HubProcess, client: 
     for again in (hub.http("DELETE", path), hub.http("PUT", path, {"name": "x"})):
         assert again.status == 404
     assert hub.get("/api/quick-actions") == [second]
+
+
+def test_whether_an_action_asks_first_is_kept_and_left_alone_by_older_programs(
+    hub: HubProcess,
+) -> None:
+    made = add(hub, "one", "a.sh", confirm=True)
+    path = f"/api/quick-actions/{made['id']}"
+    assert made["confirm"] is True
+    assert hub.http("PUT", path, {"name": "two"}).json == {**made, "name": "two"}
+    assert hub.http("PUT", path, {"confirm": False}).json["confirm"] is False
+    assert hub.get("/api/quick-actions")[0]["confirm"] is False
 
 
 def test_an_action_without_an_order_goes_to_the_end(hub: HubProcess) -> None:
@@ -88,6 +100,7 @@ def test_an_action_without_an_order_goes_to_the_end(hub: HubProcess) -> None:
         ({"name": "a", "script_path": "a.sh", "icon": 5}, 400),
         ({"name": "a", "script_path": "a.sh", "display_order": "1"}, 400),
         ({"name": "a", "script_path": "a.sh", "display_order": 2**40}, 400),
+        ({"name": "a", "script_path": "a.sh", "confirm": 1}, 400),
         ({"name": "a", "script_path": "a.sh", "id": 5}, 400),
         ([], 400),
         (None, 400),

@@ -97,7 +97,9 @@ class QuickActions(LoopActor):
         order = _checked_order(message.display_order)
         async with self._changing:
             await self._scripts.ask(ResolveScript(message.script_path))
-            insert = InsertQuickAction(name, message.script_path, icon or None, order)
+            insert = InsertQuickAction(
+                name, message.script_path, icon or None, order, message.confirm
+            )
             return self._keep(await self._db_writer.ask(insert, deadline_s=COMMIT_DEADLINE_S))
 
     async def _change(self, message: ChangeQuickAction) -> QuickAction:
@@ -107,6 +109,7 @@ class QuickActions(LoopActor):
             message.script_path,
             _checked_icon(message.icon),
             _checked_order(message.display_order),
+            message.confirm,
         )
         async with self._changing:
             known = self._find(message.id)

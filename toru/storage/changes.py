@@ -177,6 +177,7 @@ class Changes:
             quick_actions.c.script_path: message.script_path,
             quick_actions.c.icon: message.icon,
             quick_actions.c.display_order: order,
+            quick_actions.c.confirm: message.confirm,
         }
         answer = columns(quick_actions, QUICK_ACTION_COLUMNS)
         added = self._rows(quick_actions.insert(row).returning(*answer).tuples())

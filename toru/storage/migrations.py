@@ -16,10 +16,15 @@ from toru.errors import ConfigError
 from toru.storage.database import execute, is_sqlite
 from toru.storage.schema_v1 import TABLES, make_first_schema
 from toru.storage.schema_v2 import make_second_schema
+from toru.storage.schema_v3 import make_third_schema
 
 Migration = Callable[[peewee.Database], None]
 
-MIGRATIONS: tuple[Migration, ...] = (make_first_schema, make_second_schema)
+MIGRATIONS: tuple[Migration, ...] = (
+    make_first_schema,
+    make_second_schema,
+    make_third_schema,
+)
 """The step to version 1, the step to version 2, …"""
 
 LATEST = len(MIGRATIONS)

@@ -77,7 +77,8 @@ def to_run(row: Row) -> Run:
 
 def to_quick_action(row: Row) -> QuickAction:
     """Return a row of `QUICK_ACTION_COLUMNS` as a quick action."""
-    return QuickAction(*row)
+    *plain, confirm = row
+    return QuickAction(*plain, confirm=bool(confirm))
 
 
 def to_user(row: Row) -> User:

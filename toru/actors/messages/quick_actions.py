@@ -24,6 +24,7 @@ class CreateQuickAction(Message[QuickAction], frozen=True):
     script_path: str
     icon: str | None = None
     display_order: int | None = None
+    confirm: bool = False
 
 
 class ChangeQuickAction(Message[QuickAction], frozen=True):
@@ -37,6 +38,7 @@ class ChangeQuickAction(Message[QuickAction], frozen=True):
     script_path: str | None = None
     icon: str | None = None
     display_order: int | None = None
+    confirm: bool | None = None
 
 
 class RemoveQuickAction(Message[None], frozen=True):

@@ -59,13 +59,18 @@ class Run(msgspec.Struct, frozen=True):
 
 
 class QuickAction(msgspec.Struct, frozen=True):
-    """A row of ``quick_actions``."""
+    """A row of ``quick_actions``.
+
+    Attributes:
+        confirm: whether a person is asked before it runs.
+    """
 
     id: int
     name: str
     script_path: str
     icon: str | None
     display_order: int
+    confirm: bool = False
 
 
 class User(msgspec.Struct, frozen=True):
@@ -161,6 +166,7 @@ class InsertQuickAction(Message[QuickAction], frozen=True):
     script_path: str
     icon: str | None = None
     display_order: int | None = None
+    confirm: bool = False
 
 
 class UpdateQuickAction(Message[QuickAction], frozen=True):
@@ -171,6 +177,7 @@ class UpdateQuickAction(Message[QuickAction], frozen=True):
     script_path: str | None = None
     icon: str | None = None
     display_order: int | None = None
+    confirm: bool | None = None
 
 
 class DeleteQuickAction(Message[None], frozen=True):

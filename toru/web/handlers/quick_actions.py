@@ -24,12 +24,17 @@ from toru.web.openapi import operation
 
 
 class NewQuickAction(Body, frozen=True):
-    """A quick action to add; without an order it goes to the end."""
+    """A quick action to add; without an order it goes to the end.
+
+    Attributes:
+        confirm: whether the dashboard asks before it runs.
+    """
 
     name: str
     script_path: str
     icon: str | None = None
     display_order: SmallInt | None = None
+    confirm: bool = False
 
 
 class QuickActionChange(Body, frozen=True):
@@ -39,6 +44,7 @@ class QuickActionChange(Body, frozen=True):
     script_path: str | None = None
     icon: str | msgspec.UnsetType | None = msgspec.UNSET
     display_order: SmallInt | None = None
+    confirm: bool | None = None
 
 
 class QuickActionsHandler(ApiHandler):
@@ -57,7 +63,9 @@ class QuickActionsHandler(ApiHandler):
     async def post(self) -> None:
         """Answer with the new quick action once it is durable."""
         new = self.body(NewQuickAction)
-        create = CreateQuickAction(new.name, new.script_path, new.icon, new.display_order)
+        create = CreateQuickAction(
+            new.name, new.script_path, new.icon, new.display_order, new.confirm
+        )
         self.answer(await self.services.quick_actions.ask(create))
 
 
@@ -77,7 +85,12 @@ class QuickActionHandler(ApiHandler):
         change = self.body(QuickActionChange)
         icon = None if change.icon is msgspec.UNSET else change.icon or ""
         message = ChangeQuickAction(
-            int(action_id), change.name, change.script_path, icon, change.display_order
+            int(action_id),
+            change.name,
+            change.script_path,
+            icon,
+            change.display_order,
+            change.confirm,
         )
         self.answer(await self.services.quick_actions.ask(message))
 
