@@ -2,9 +2,8 @@
  * The runs of the past, a page at a time, with what happens meanwhile worked in.
  * Runs on: the page.
  */
-import { signal } from "@preact/signals";
 import { get } from "./api.js";
-import { LiveQuery } from "./live-query.js";
+import { PagedQuery } from "./paged-query.js";
 import { withTask } from "./task-list.js";
 
 /** @import { HubSocket } from "./socket.js" */
@@ -13,10 +12,7 @@ import { withTask } from "./task-list.js";
 const PAGE = 30;
 
 export class HistoryStore {
-  loadingMore = signal(false);
-  atEnd = signal(false);
-
-  /** @type {LiveQuery<Task[]>} */
+  /** @type {PagedQuery<Task>} */
   #query;
   #state;
 
@@ -26,13 +22,17 @@ export class HistoryStore {
    */
   constructor(socket, state) {
     this.#state = state;
-    this.#query = new LiveQuery(socket, {
+    this.#query = new PagedQuery(socket, {
       topic: "tasks",
-      load: () => this.#page(""),
+      size: PAGE,
+      load: (before) => this.#page(before),
+      add: withTask,
       apply: (tasks, event) => (this.#belongs(event, tasks) ? withTask(tasks, event) : tasks),
     });
-    this.tasks = this.#query.value;
+    this.tasks = this.#query.items;
     this.error = this.#query.error;
+    this.atEnd = this.#query.atEnd;
+    this.loadingMore = this.#query.loadingMore;
   }
 
   connect() {
@@ -49,27 +49,19 @@ export class HistoryStore {
   }
 
   /** Adds the next older page. */
-  async more() {
-    this.loadingMore.value = true;
-    try {
-      const page = await this.#page(this.tasks.value?.at(-1)?.id ?? "");
-      this.#query.update((tasks) => page.reduce(withTask, tasks));
-    } finally {
-      this.loadingMore.value = false;
-    }
+  more() {
+    return this.#query.more();
   }
 
   /**
-   * @param {string} before
+   * @param {string | null} before
    * @returns {Promise<Task[]>}
    */
-  async #page(before) {
+  #page(before) {
     const query = new URLSearchParams({ limit: String(PAGE), output: "0" });
     if (before) query.set("before", before);
     if (this.#state) query.set("state", this.#state);
-    const page = await get(`history?${query}`);
-    this.atEnd.value = page.length < PAGE;
-    return page;
+    return get(`history?${query}`);
   }
 
   /**

@@ -2,9 +2,8 @@
  * What has happened to a plugin, newest first, kept current.
  * Runs on: the page.
  */
-import { signal } from "@preact/signals";
 import { get } from "./api.js";
-import { LiveQuery } from "./live-query.js";
+import { PagedQuery } from "./paged-query.js";
 
 /** @import { HubSocket } from "./socket.js" */
 /** @import { PluginEvent } from "./types.js" */
@@ -22,23 +21,23 @@ function withEvent(events, told) {
 }
 
 export class PluginEvents {
-  atEnd = signal(false);
-
-  /** @type {LiveQuery<PluginEvent[]>} */
+  /** @type {PagedQuery<PluginEvent>} */
   #query;
-  #path;
 
   /** @param {HubSocket} socket @param {string} id the plugin's */
   constructor(socket, id) {
-    this.#path = `plugins/${encodeURIComponent(id)}/events?limit=${PAGE}`;
-    this.#query = new LiveQuery(socket, {
+    const path = `plugins/${encodeURIComponent(id)}/events?limit=${PAGE}`;
+    this.#query = new PagedQuery(socket, {
       topic: "plugins",
-      load: () => this.#page(""),
+      size: PAGE,
+      load: (before) => get(before === null ? path : `${path}&before=${before}`),
+      add: withEvent,
       apply: (events, event) =>
         event.type === "event" && event.plugin === id ? withEvent(events, event.event) : events,
     });
-    this.events = this.#query.value;
+    this.events = this.#query.items;
     this.error = this.#query.error;
+    this.atEnd = this.#query.atEnd;
   }
 
   connect() {
@@ -54,17 +53,8 @@ export class PluginEvents {
   }
 
   /** Adds older ones. */
-  async more() {
-    const older = await this.#page(`&before=${this.events.value?.at(-1)?.id ?? ""}`);
-    this.#query.update((events) => older.reduce(withEvent, events));
-  }
-
-  /** @param {string} rest of the query */
-  async #page(rest) {
-    /** @type {PluginEvent[]} */
-    const page = await get(this.#path + rest);
-    this.atEnd.value = page.length < PAGE;
-    return page;
+  more() {
+    return this.#query.more();
   }
 }
 

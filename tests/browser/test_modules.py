@@ -149,6 +149,58 @@ def test_a_line_of_a_log_that_is_both_loaded_and_told_is_shown_once(module: Any)
     assert module("plugin-log.js", LOG) == ["one", "two", "three", 12, "two"]
 
 
+PAGES = """
+async ({PagedQuery}) => {
+  let tell;
+  const socket = {
+    status: {peek: () => 'open'},
+    subscribe: (topic, listener) => { tell = listener; return () => {}; },
+    whenOpen: () => () => {},
+  };
+  const asked = [], waiting = [];
+  const add = (items, item) =>
+    [...items.filter((each) => each.id !== item.id), item].sort((a, b) => b.id - a.id);
+  const query = new PagedQuery(socket, {
+    topic: 't', size: 2, add, apply: add,
+    load: (before) => {
+      asked.push(before);
+      return new Promise((resolve) => { waiting.push((ids) => resolve(ids.map((id) => ({id})))); });
+    },
+  });
+  const shown = () => [query.items.value?.map((item) => item.id), query.atEnd.value];
+  const seen = [];
+  query.connect();
+  await query.more();
+  const first = query.refresh();
+  tell({id: 9});
+  waiting.shift()([8, 7]);
+  await first;
+  seen.push(shown());
+  const second = query.more(), twice = query.more();
+  tell({id: 10});
+  waiting.shift()([6]);
+  await second; await twice;
+  seen.push(shown());
+  const late = query.more(), anew = query.refresh(), newer = query.refresh();
+  const [older, overtaken, newest] = waiting;
+  newest([10, 9]);
+  overtaken([8]);
+  await newer; await anew;
+  older([]);
+  await late;
+  seen.push(shown());
+  return {asked, seen};
+}
+"""
+
+
+def test_pages_follow_the_oldest_item_and_never_leave_a_hole(module: Any) -> None:
+    assert module("paged-query.js", PAGES) == {
+        "asked": [None, 7, 6, None, None],
+        "seen": [[[9, 8, 7], False], [[10, 9, 8, 7, 6], True], [[10, 9], False]],
+    }
+
+
 def test_a_pattern_may_take_all_that_is_below_it(module: Any) -> None:
     paths = ["/plugins/a", "/plugins/a/b/c/", "/plugins", "/plugins/", "/other/a"]
     code = f"({{match}}) => {json.dumps(paths)}.map((path) => match('/plugins/:id/*', path))"
