@@ -53,7 +53,7 @@ def started(plugins: Plugins) -> None:
         *("bad-late-socket-1", "bad-late-socket-1-v2", "bad-never-socket", "bad-never-ready-v2"),
         *("bad-stale-socket", "bad-deletes-socket", "bad-closes-socket", "bad-deletes-socket-v2"),
         *("quick-v2", "bad-grandchild", "bad-grandchild-v2", "bad-slow-1-v2", "bad-log-lines"),
-        "quick-live-v2",
+        *("quick-live-v2", "bad-heir", "bad-heir-v2"),
     )
     plugins.write("talker", Path("tests/plugins/v2_plugin.py").read_bytes())
     plugins.ready("quick-v2", "quick-live-v2", "talker")
@@ -253,6 +253,28 @@ def test_a_grandchild_does_not_keep_the_requests_of_the_dead_waiting(plugins: Pl
     wait_until(lambda: crashes(plugins, "bad-grandchild-v2"), what="the crash")
     plugins.ready("bad-grandchild-v2")
     assert plugins.ask("bad-grandchild-v2").status == 200
+
+
+@pytest.mark.parametrize("plugin_id", ["bad-heir", "bad-heir-v2"])
+def test_a_grandchild_that_keeps_connections_and_pipes_delays_the_news_by_half_a_second(
+    plugins: Plugins, plugin_id: str
+) -> None:
+    plugins.start(plugin_id)
+    pid = plugins.view(plugin_id)["pid"]
+    began = time.monotonic()
+    answer = plugins.ask(plugin_id, "/x")
+    waited_s = time.monotonic() - began
+    wait_until(lambda: plugins.view(plugin_id)["pid"] not in (pid, None), what="the restart")
+    plugins.ready(plugin_id)
+    say(f"{plugin_id}: 502 after {waited_s:.2f} s, back after {time.monotonic() - began:.2f} s")
+    assert answer.status == 502
+    assert waited_s < 1.5  # what scripts leave behind has 2 s
+    name = f"{plugin_id}.binary"
+    running = [one for one in processes_of(plugins.folder) if one.cmdline()[-1].endswith(name)]
+    assert [one.pid for one in running] == [plugins.view(plugin_id)["pid"]]
+    assert plugins.event_types(plugin_id) == ["started", "crashed", "restarted"]
+    assert "was ended by SIGKILL" in crashes(plugins, plugin_id)[0]
+    assert plugins.ask(plugin_id).status == 200
 
 
 def test_a_file_replaced_while_requests_run_is_restarted_gracefully(plugins: Plugins) -> None:

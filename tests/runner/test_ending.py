@@ -31,6 +31,7 @@ def decide(ending: Ending, now: float, pipes: bool, others: bool) -> str:
 
 @given(
     leave=st.booleans(),
+    drain_s=st.floats(0, DRAIN_S),
     leader_s=st.floats(0, 3),
     pipes_s=st.floats(0, 20),
     others_s=st.floats(0, 20),
@@ -40,6 +41,7 @@ def decide(ending: Ending, now: float, pipes: bool, others: bool) -> str:
 )
 def test_a_run_ends_once_and_within_5_s_of_its_leader(
     leave: bool,
+    drain_s: float,
     leader_s: float,
     pipes_s: float,
     others_s: float,
@@ -47,7 +49,7 @@ def test_a_run_ends_once_and_within_5_s_of_its_leader(
     grace_s: float,
     obeys: bool,
 ) -> None:
-    ending, now, actions = Ending(leave=leave), 0.0, []
+    ending, now, actions = Ending(leave=leave, drain_s=drain_s), 0.0, []
     termed = killed = False
     while now < 40:
         if stop_s is not None and now >= stop_s:
@@ -99,10 +101,18 @@ def test_a_leader_that_cannot_be_killed_is_not_given_up() -> None:
 
 
 def test_a_pipe_that_a_stranger_holds_is_waited_for_only_so_long() -> None:
-    ending = Ending()
+    for ending, drain_s in ((Ending(), DRAIN_S), (Ending(drain_s=0.5), 0.5)):
+        ending.leader_exited(0)
+        assert decide(ending, drain_s / 2, True, False) == WAIT
+        assert decide(ending, drain_s, True, False) == FINISH
+
+
+def test_who_outlives_the_leader_is_ended_by_policy_after_as_long_as_was_asked_for() -> None:
+    ending = Ending(drain_s=0.5)
     ending.leader_exited(0)
-    assert decide(ending, 1, True, False) == WAIT
-    assert decide(ending, DRAIN_S, True, False) == FINISH
+    assert ending.decide(0.1, pipes_open=True, others_alive=lambda: True) == (WAIT, 0.5)
+    assert decide(ending, 0.5, True, True) == TERM
+    assert decide(ending, 0.5 + LEFTOVER_GRACE_S, True, True) == KILL
 
 
 def table(*processes: tuple[int, int, int, int]) -> dict[int, Process]:

@@ -171,6 +171,8 @@ def test_a_folder_that_cannot_be_written_refuses_the_run(hub: Hub) -> None:
         {"output_limit_bytes": True},
         {"output_limit_bytes": 1.5},
         {"hub_gone_s": -1},
+        {"drain_s": -1},
+        {"drain_s": 2.5},
         {"time_limit_s": "9"},
         {"leftovers": "kill"},
     ],

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.runner.support import Hub, alive, wait_for
+from toru.runner.ending import DRAIN_S
 
 STUBBORN = "trap '' TERM; echo $$; while :; do sleep 0.05; done"
 DAEMON = Path(__file__).parent / "misbehave.py"
@@ -107,6 +108,15 @@ def test_a_daemon_that_outlives_its_leader_is_named_and_ended_by_policy(hub: Hub
     assert [(item["pid"], item["ended"]) for item in exited["leftovers"]] == [(pid, True)]
     assert exited["leftovers"][0]["name"]
     assert not alive(pid)
+
+
+def test_who_outlives_the_leader_may_be_given_less_time(hub: Hub) -> None:
+    begun = time.monotonic()
+    exited = hub.sh("a", "sleep 60 & echo $!", drain_s=0.3)
+    took_s = time.monotonic() - begun
+    assert 0.3 <= took_s < DRAIN_S
+    (pid,) = hub.numbers("a", 1)
+    assert [(item["pid"], item["ended"]) for item in exited["leftovers"]] == [(pid, True)]
 
 
 def test_leftovers_are_left_when_the_policy_says_so(hub: Hub) -> None:

@@ -85,6 +85,8 @@ Run
     flood-lines             pours lines to stdout
     log-lines               prints plain lines, JSON lines and broken UTF-8, once, when it starts
     grandchild              leaves a daemon of its own session that keeps the pipes for a minute
+    heir                    leaves one that keeps its connections too, then kills itself, when a
+                            request comes
     deletes-socket          removes its socket file when a request comes, and answers
     closes-socket           stops listening when a request comes, and answers
     ping-deaf               (v2) answers no ping
@@ -437,6 +439,11 @@ def stop_itself(request: Request) -> None:
     request.peer.write(request.echo())
 
 
+def bequeath(_: Request) -> None:
+    hold_pipes()
+    die()
+
+
 def unlink_and_answer(request: Request) -> None:
     Path(SOCKET).unlink(missing_ok=True)
     request.peer.write(request.echo())
@@ -509,6 +516,7 @@ ANSWERS: dict[str, Callable[[Request], None]] = {
     "stop-itself": stop_itself,
     "deletes-socket": unlink_and_answer,
     "closes-socket": stop_listening_and_answer,
+    "heir": bequeath,
     **dict.fromkeys(["kv", "kv-title", "kv-upper", "kv-flat", "kv-nested"], sending(kv)),
 }
 

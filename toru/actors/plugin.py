@@ -84,6 +84,9 @@ OUTPUT_BYTES_PER_S = 4 * 1024 * 1024
 HUB_GONE_S = 10.0
 """No plugin outlives a hub that has been gone for so long."""
 
+DRAIN_S = 0.5
+"""Whatever a plugin leaves behind may hold its pipes open, and up its end, for so long."""
+
 WAITING_LIMIT = 256
 """Requests that one plugin may have open; one more is refused with 503."""
 
@@ -384,6 +387,7 @@ class Plugin(LoopActor):
             directory=None,
             output_limit_bytes=None,
             hub_gone_s=HUB_GONE_S,
+            drain_s=DRAIN_S,
             relay_bytes_per_s=OUTPUT_BYTES_PER_S,
         )
 

@@ -3,8 +3,9 @@
 Runs on: any thread; pure, time comes in as monotonic seconds.
 
 A run has ended when its leader is reaped, nothing of its tree lives, and its pipes are read to
-their end. Who outlives the leader gets ``DRAIN_S`` to finish; then, by policy, is ended (TERM, a
-short grace, KILL) or left. So a run ends at most 5 s after its leader.
+their end. Who outlives the leader gets ``DRAIN_S``, or less when that was asked for, to finish;
+then, by policy, is ended (TERM, a short grace, KILL) or left. So a run ends at most 5 s after its
+leader.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ class Ending:
 
     Args:
         leave: leave alone what outlives the leader; a cancel ends it all the same.
+        drain_s: how long that may finish by itself, and hold the pipes open.
 
     Attributes:
         exited_at: when the leader was reaped, or None while it lives.
@@ -34,11 +36,12 @@ class Ending:
         by_policy: it is stopped because it outlived its leader, not because someone asked.
     """
 
-    __slots__ = ("_kill_at", "_kill_pause_s", "_killed_at", "_leave", "_termed", "by_policy",
-                 "exited_at", "stop_at")  # fmt: skip
+    __slots__ = ("_drain_s", "_kill_at", "_kill_pause_s", "_killed_at", "_leave", "_termed",
+                 "by_policy", "exited_at", "stop_at")  # fmt: skip
 
-    def __init__(self, *, leave: bool = False) -> None:
+    def __init__(self, *, leave: bool = False, drain_s: float = DRAIN_S) -> None:
         self._leave = leave
+        self._drain_s = drain_s
         self._termed = False
         self._kill_at = 0.0
         self._killed_at: float | None = None
@@ -71,13 +74,14 @@ class Ending:
                 matters, because looking is dear.
         """
         if self.exited_at is not None:
-            drained = not pipes_open or now >= self.exited_at + DRAIN_S
+            drained_at = self.exited_at + self._drain_s
+            drained = not pipes_open or now >= drained_at
             alive = others_alive()
             if drained and (not alive or (self._leave and self.stop_at is None)):
                 return FINISH, None
             if self.stop_at is None or not alive:
-                if not alive or now < self.exited_at + DRAIN_S:
-                    return WAIT, self.exited_at + DRAIN_S
+                if not alive or now < drained_at:
+                    return WAIT, drained_at
                 self.by_policy = True
                 self.stop(now, LEFTOVER_GRACE_S)
         return self._decide_stop(now)

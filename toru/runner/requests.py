@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import re
 
+from toru.runner.ending import DRAIN_S
+
 PROTOCOL = 1
 _ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}\Z")
 _MAX_SIGNAL = 64
@@ -35,6 +37,7 @@ class SpawnRequest:
         "argv",
         "cwd",
         "directory",
+        "drain_s",
         "env",
         "hub_gone_s",
         "id",
@@ -81,6 +84,10 @@ class SpawnRequest:
         self.relay_bytes_per_s = (
             None if rate is None else integer(message, "relay_bytes_per_s", 1, None)
         )
+        drain_s = seconds(message, "drain_s")
+        self.drain_s = DRAIN_S if drain_s is None else drain_s
+        if self.drain_s > DRAIN_S:
+            raise _wrong("drain_s", f"at most {DRAIN_S:g} seconds")
         self.hub_gone_s = seconds(message, "hub_gone_s")
         self.time_limit_s = seconds(message, "time_limit_s")
         leftovers = message.get("leftovers", "end")

@@ -36,7 +36,7 @@ class Run:
         on_stage: called with ``"term"`` or ``"kill"`` when that begins.
         on_end: called once, when the run has ended.
         directory: its folder, or None.
-        leave: leave alone what outlives the leader.
+        ending: decides how it ends.
 
     Attributes:
         children: whether its processes are below this process, so that their ends are signalled;
@@ -54,7 +54,7 @@ class Run:
         on_stage: Callable[[Run, str], None],
         on_end: Callable[[Run], None],
         directory: str | None,
-        leave: bool = False,
+        ending: Ending,
     ) -> None:
         self.identity = identity
         self.id = identity.run_id
@@ -72,7 +72,7 @@ class Run:
         self._others_alive = others_alive
         self._on_stage = on_stage
         self._on_end = on_end
-        self._ending = Ending(leave=leave)
+        self._ending = ending
         self._timer: Timer | None = None
         self._time_limit: Timer | None = None
         self._stages: set[str] = set()

@@ -15,6 +15,7 @@ from toru import __version__
 from toru.clock import format_time, monotonic
 from toru.runner import platform
 from toru.runner.capture import Capture, RelaySink
+from toru.runner.ending import Ending
 from toru.runner.ledger import Ledger
 from toru.runner.link import HubLink
 from toru.runner.log import log_exception
@@ -194,7 +195,11 @@ class Runner:
             sink.close()
             self._ledger.undo(request)
             raise
-        run = self._make_run(Identity(request.id, mark), request.directory, request.leave)
+        run = self._make_run(
+            Identity(request.id, mark),
+            request.directory,
+            Ending(leave=request.leave, drain_s=request.drain_s),
+        )
         capture = Capture(
             self._loop,
             spawned.stdout,
@@ -215,7 +220,7 @@ class Runner:
             self._relays.add(run)
         return run
 
-    def _make_run(self, identity: Identity, directory: str | None, leave: bool) -> Run:
+    def _make_run(self, identity: Identity, directory: str | None, ending: Ending) -> Run:
         run = Run(
             identity,
             self._loop,
@@ -224,7 +229,7 @@ class Runner:
             on_stage=self._on_stage,
             on_end=self._on_end,
             directory=directory,
-            leave=leave,
+            ending=ending,
         )
         self._runs[run.id] = run
         self._check_idle()
@@ -240,7 +245,7 @@ class Runner:
         nothing_left = identity is None
         identity = identity or Identity(str(record["id"]), None)
         directory = record.get("directory")
-        run = self._make_run(identity, directory if isinstance(directory, str) else None, False)
+        run = self._make_run(identity, directory if isinstance(directory, str) else None, Ending())
         pid, started_at = record.get("pid"), record.get("started_at")
         run.nothing_left = nothing_left
         run.begin_interrupted(

@@ -109,6 +109,7 @@ def spawn(message: SpawnRun, relay_id: int | None) -> bytes:
             "cwd": message.cwd,
             "env": message.env,
             "hub_gone_s": message.hub_gone_s,
+            "drain_s": message.drain_s,
             "leftovers": message.leftovers,
             "time_limit_s": message.time_limit_s,
             "directory": message.directory,

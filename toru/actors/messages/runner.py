@@ -82,6 +82,8 @@ class SpawnRun(Message[Spawned], frozen=True):
         output_limit_bytes: how much output is kept, or relayed; only a relay may be without.
         hub_gone_s: seconds without a hub after which the runner ends it; None never.
         leftovers: ``end`` or ``leave`` what outlives the leader.
+        drain_s: seconds that it may finish by itself first, and hold the pipes open; None is the
+            runner's own, 2.
         time_limit_s: seconds it may run; None is no limit.
         relay_bytes_per_s: how fast its output is relayed after a burst, a newline counting as 256
             bytes; what comes faster waits in its pipe. None is no limit.
@@ -98,6 +100,7 @@ class SpawnRun(Message[Spawned], frozen=True):
     leftovers: str = "end"
     time_limit_s: float | None = None
     relay_bytes_per_s: int | None = None
+    drain_s: float | None = None
 
 
 class SignalRun(Message[None], frozen=True):
