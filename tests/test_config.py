@@ -235,3 +235,13 @@ def test_the_pauses_of_plugins_can_be_scaled(environ: dict[str, str]) -> None:
     for text in ("-1", "fast", "nan", "101"):
         with pytest.raises(ConfigError, match="TORU_PLUGIN_BACKOFF"):
             load_config(environ | {"TORU_PLUGIN_BACKOFF": text})
+
+
+def test_the_time_after_which_failures_of_plugins_are_forgotten_can_be_chosen(
+    environ: dict[str, str],
+) -> None:
+    assert load_config(environ).plugin_healthy_s is None
+    assert load_config(environ | {"TORU_PLUGIN_HEALTHY_S": "6"}).plugin_healthy_s == 6.0
+    for text in ("-1", "long", "inf", "86401"):
+        with pytest.raises(ConfigError, match="TORU_PLUGIN_HEALTHY_S"):
+            load_config(environ | {"TORU_PLUGIN_HEALTHY_S": text})

@@ -48,12 +48,11 @@ from toru.actors.settings import Settings
 from toru.actors.storage_children import storage_children
 from toru.actors.task import TaskServices
 from toru.actors.task_manager import TaskManager
-from toru.clock import utc_now
 from toru.config import Config
 from toru.runner.platform import raise_descriptor_limit
 from toru.storage import Storage, open_storage
 from toru.web.server import WebServer
-from toru.web.services import Services
+from toru.web.services import services_of
 
 logger = logging.getLogger("toru")
 
@@ -94,7 +93,9 @@ async def serve(config: Config) -> int:
         ):
             await system.spawn(spec)
 
-        services = _services(system, config, clients, places)
+        services = services_of(
+            system, config, places, open_client=clients.open, close_client=clients.close
+        )
         server = WebServer(services)
         stack.push_async_callback(server.drain, DRAIN_S)
         stack.push_async_callback(clients.close_all)
@@ -195,6 +196,7 @@ def actor_specs(
         log_dir=config.log_dir,
         instance_id=storage.instance_id,
         backoff=config.plugin_backoff,
+        healthy_s=config.plugin_healthy_s,
     )
     yield ChildSpec(
         "plugin_manager",
@@ -273,31 +275,6 @@ def _signals(stop: _Stop) -> Iterator[None]:
     finally:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
-
-
-def _services(
-    system: ActorSystem, config: Config, clients: Clients, places: PluginPlaces
-) -> Services:
-    at = system.address
-    return Services(
-        config=config,
-        system=system,
-        auth=at("auth"),
-        tasks=at("task_manager"),
-        settings=at("settings"),
-        scripts=at("scripts"),
-        quick_actions=at("quick_actions"),
-        monitor=at("monitor"),
-        reader=at("db_reader"),
-        hub=at("hub"),
-        runner=at("runner_link"),
-        plugins=at("plugin_manager"),
-        plugin_places=places,
-        log_reader=at(LOG_READER),
-        started_at=utc_now(),
-        open_client=clients.open,
-        close_client=clients.close,
-    )
 
 
 def _check_nothing_is_left() -> None:

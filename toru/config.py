@@ -78,6 +78,8 @@ class Config:
         socket_dir: the plugins' sockets.
         plugin_backoff: a factor for the pauses before a plugin that failed is started again; None
             is 1, give or take 20 % so that plugins that fell together rise apart.
+        plugin_healthy_s: seconds of good health after which a plugin's failures are forgotten;
+            None is 60.
         log_dir: the folder of the logs, already known to be writable.
         log_level: ``error``, ``warning``, ``info`` or ``debug``.
         warnings: sentences that the start shows, once each.
@@ -97,6 +99,7 @@ class Config:
     plugins_dir: Path
     socket_dir: Path
     plugin_backoff: float | None
+    plugin_healthy_s: float | None
     log_dir: Path
     log_level: str
     warnings: tuple[str, ...] = ()
@@ -142,7 +145,8 @@ def load_config(
         scripts_dir=_folder_to_read(environ, "SCRIPTS_DIR", "scripts"),
         plugins_dir=_folder_to_read(environ, "TORU_PLUGINS_DIR", "plugins"),
         socket_dir=_path(environ, "TORU_SOCKET_DIR") or data_dir / "run",
-        plugin_backoff=_factor(environ, "TORU_PLUGIN_BACKOFF"),
+        plugin_backoff=_number(environ, "TORU_PLUGIN_BACKOFF", 100.0),
+        plugin_healthy_s=_number(environ, "TORU_PLUGIN_HEALTHY_S", 86_400.0),
         log_dir=_path(environ, "TORU_LOG_DIR") or SYSTEM_LOG_DIR,
         log_level=_log_level(environ),
     )
@@ -212,17 +216,17 @@ def _flag(environ: Mapping[str, str], name: str) -> bool:
     raise ConfigError(f"{name} must be 1, true, 0 or false, not {environ[name]!r}.")
 
 
-def _factor(environ: Mapping[str, str], name: str) -> float | None:
+def _number(environ: Mapping[str, str], name: str, most: float) -> float | None:
     text = environ.get(name, "").strip()
     if not text:
         return None
     try:
-        factor = float(text)
+        number = float(text)
     except ValueError:
-        factor = -1.0
-    if not 0.0 <= factor <= 100.0:
-        raise ConfigError(f"{name} must be a number from 0 to 100, not {text!r}.")
-    return factor
+        number = -1.0
+    if not 0.0 <= number <= most:
+        raise ConfigError(f"{name} must be a number from 0 to {most:g}, not {text!r}.")
+    return number
 
 
 def _name(

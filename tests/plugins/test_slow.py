@@ -6,6 +6,7 @@ Runs on: the test's thread and one more for each story, against a real hub.
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import signal
 import time
@@ -23,6 +24,11 @@ from tests.support.plugin_files import Plugins, is_alive, processes_of, say
 
 LATE = ["bad-half-header", "bad-half-frame", "bad-drip", "bad-silent", "bad-late-35"]
 LATE_V2 = ["bad-silent-v2", "bad-late-35-v2"]
+
+HEALTHY_S = 6.0
+"""What stands for the minute of health after which failures are forgotten."""
+WELL_S = (5.0, 6.5, 0.0)
+"""How long a plugin is well before its second to fourth crash."""
 
 FAILING_SHELL = """#!/bin/sh
 if [ "$1" = --metadata ]; then
@@ -67,6 +73,7 @@ def stories(plugins: Plugins, tmp_path_factory: pytest.TempPathFactory) -> Itera
     """All stories, begun at once."""
     told = Stories(plugins)
     told.begin("hub gone", lambda: hub_gone(tmp_path_factory.mktemp("gone")))
+    told.begin("health", lambda: crashes_around_health(tmp_path_factory.mktemp("health")))
     plugins.write("failing", FAILING_SHELL)
     plugins.write("never", TRAP_SHELL)
     plugins.put("bad-never-ready-v2", "bad-hello-silent-v2", "bad-slow-ready-31-v2")
@@ -124,6 +131,45 @@ def hub_gone(folder: Path) -> tuple[int, float]:
         began = time.monotonic()
         wait_until(lambda: not processes_of(plugins.folder), timeout_s=25, what="the end of all")
         return count, time.monotonic() - began
+
+
+def crashes_around_health(folder: Path) -> dict[str, list[tuple[float, int]]]:
+    """Kill plugins before and after their failures are forgotten.
+
+    Returns:
+        For each plugin and each crash, how long it had been well, in seconds, and which failure in
+        a row it was called.
+    """
+    with HubProcess(
+        folder, TORU_PLUGIN_BACKOFF="0.01", TORU_PLUGIN_HEALTHY_S=str(HEALTHY_S)
+    ) as hub:
+        plugins = Plugins(hub)
+        plugins.start("quick-v1", "quick-v2")
+        with ThreadPoolExecutor(2) as pool:
+            told = pool.map(
+                lambda name: (name, crashes_of(plugins, name)), ("quick-v1", "quick-v2")
+            )
+            return dict(told)
+
+
+def crashes_of(plugins: Plugins, plugin_id: str) -> list[tuple[float, int]]:
+    for well_s in (0.0, *WELL_S):
+        time.sleep(well_s)  # it is well for so long; nothing tells that it is
+        pid = plugins.view(plugin_id)["pid"]
+        os.kill(pid, signal.SIGKILL)
+        wait_until(
+            lambda pid=pid: plugins.view(plugin_id)["pid"] not in (pid, None), what="another"
+        )
+        plugins.ready(plugin_id)
+    moments = [
+        (one["event_type"], datetime.fromisoformat(one["timestamp"]), json.loads(one["details"]))
+        for one in plugins.events(plugin_id)
+    ]
+    return [
+        ((crash - ready).total_seconds(), details["failures"])
+        for (_, ready, _), (kind, crash, details) in itertools.pairwise(moments)
+        if kind == "crashed"
+    ]
 
 
 def machine_lag() -> float:
@@ -235,6 +281,17 @@ def test_pauses_between_restarts_are_1_2_4_8_16_seconds(stories: Stories) -> Non
     assert "exited with code 3" in first["details"]
     assert "no licence found" in first["details"]
     assert "started again in 16 s" in plugins.supervisor_log()
+
+
+@pytest.mark.parametrize("plugin_id", ["quick-v1", "quick-v2"])
+def test_failures_are_forgotten_by_who_was_well_long_enough_and_by_nobody_else(
+    stories: Stories, plugin_id: str
+) -> None:
+    crashes = stories.end("health")[plugin_id]
+    say(f"well for {[f'{well_s:.2f} s' for well_s, _ in crashes]}")
+    just_before, just_after = crashes[1:3]
+    assert just_before[0] < HEALTHY_S < just_after[0]
+    assert [failures for _, failures in crashes] == [1, 2, 1, 2]
 
 
 def test_the_quick_one_beside_them_was_never_troubled(stories: Stories) -> None:

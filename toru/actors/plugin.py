@@ -71,7 +71,7 @@ from toru.actors.runtime import ActorContext, Address, LoopActor, Message
 from toru.clock import monotonic, utc_now
 from toru.domain import plugin_life as life
 from toru.domain.plugin_life import PluginState, refusal_error, request_error
-from toru.domain.plugin_lifecycle import decide
+from toru.domain.plugin_lifecycle import HEALTHY_S, decide
 from toru.domain.script_environment import clean_environment
 from toru.domain.uuid7 import uuid7
 from toru.errors import ToruError, Unavailable
@@ -100,6 +100,8 @@ class PluginServices(msgspec.Struct, frozen=True):
         log_sink: returns the address of the sink of a plugin's log, which it starts if need be.
         backoff: a factor for the pauses before a plugin is started again; None for pauses that
             vary by 20 %, so that plugins that fell together rise apart.
+        healthy_s: seconds of good health after which a plugin's failures are forgotten; None
+            is `HEALTHY_S`.
     """
 
     runner: Address
@@ -117,6 +119,7 @@ class PluginServices(msgspec.Struct, frozen=True):
     log_dir: Path
     instance_id: str
     backoff: float | None = None
+    healthy_s: float | None = None
 
 
 class _LifeTimer(Message[None], frozen=True):
@@ -236,7 +239,10 @@ class Plugin(LoopActor):
         factor = self._services.backoff
         if factor is None:
             factor = 1.0 + random.uniform(-_JITTER, _JITTER)  # noqa: S311 - spreads, no secret
-        self._state, instructions = decide(self._state, event, monotonic(), factor)
+        healthy_s = self._services.healthy_s
+        if healthy_s is None:
+            healthy_s = HEALTHY_S
+        self._state, instructions = decide(self._state, event, monotonic(), factor, healthy_s)
         for instruction in instructions:
             self._do(instruction)
         if self._state.is_gone:

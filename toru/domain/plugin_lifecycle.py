@@ -47,7 +47,13 @@ def backoff_s(failures: int) -> float:
     return min(2.0 ** min(max(failures, 1) - 1, 10), _LONGEST_BACKOFF_S)
 
 
-def decide(state: PluginState, event: life.Event, now: float, jitter: float = 1.0) -> Decision:
+def decide(
+    state: PluginState,
+    event: life.Event,
+    now: float,
+    jitter: float = 1.0,
+    healthy_s: float = HEALTHY_S,
+) -> Decision:
     """Return the state after ``event`` and what is to be done, in that order.
 
     Args:
@@ -55,8 +61,9 @@ def decide(state: PluginState, event: life.Event, now: float, jitter: float = 1.
         event: what has happened.
         now: monotonic seconds.
         jitter: a factor for the backoff, so that plugins that fell together rise apart.
+        healthy_s: so long in good health, and earlier failures are forgotten.
     """
-    draft = _Draft(state, now, jitter)
+    draft = _Draft(state, now, jitter, healthy_s)
     match event:
         case life.Boot(leftover):
             _boot(draft, leftover)
@@ -87,10 +94,11 @@ def decide(state: PluginState, event: life.Event, now: float, jitter: float = 1.
 class _Draft:
     """A decision that is being made: the state so far and the instructions so far."""
 
-    def __init__(self, state: PluginState, now: float, jitter: float) -> None:
+    def __init__(self, state: PluginState, now: float, jitter: float, healthy_s: float) -> None:
         self.state = state
         self.now = now
         self.jitter = jitter
+        self.healthy_s = healthy_s
         self.made: list[life.Instruction] = []
 
     def do(self, *instructions: life.Instruction) -> None:
@@ -370,13 +378,13 @@ def _start_extended(draft: _Draft, extend_s: float) -> None:
 
 def _watch_health(draft: _Draft) -> None:
     if draft.state.failures:
-        draft.arm("healthy", HEALTHY_S)
+        draft.arm("healthy", draft.healthy_s)
 
 
 def _count_health(draft: _Draft) -> None:
-    """Forget failures before `HEALTHY_S` of health, also when the timer comes late."""
+    """Forget failures before enough time in health, also when the timer comes late."""
     since = draft.state.healthy_since
-    if since is not None and draft.now - since >= HEALTHY_S:
+    if since is not None and draft.now - since >= draft.healthy_s:
         draft.set(failures=0)
     draft.set(healthy_since=None)
 
