@@ -48,6 +48,10 @@ def _run(number: int, **fields: object) -> Run:
     return Run(id=_id(number), **{**usual, **fields})
 
 
+def _time(number: int) -> str:
+    return format_time(START_MS / 1000 + number)
+
+
 @pytest.fixture
 def filled(url: str) -> Iterator[peewee.Database]:
     """Return a reader's connection to a history of 60 runs."""
@@ -106,6 +110,10 @@ def test_a_page_before_no_run_is_refused(filled: peewee.Database, before: str) -
         (ListRuns(script="' OR 1=1 --"), lambda n: False),
         (ListRuns(username='admin" OR "1'), lambda n: False),
         (ListRuns(state="finished'; DROP TABLE task_history; --"), lambda n: False),
+        (ListRuns(after=_time(50)), lambda n: n >= 50),
+        (ListRuns(until=_time(10)), lambda n: n < 10),
+        (ListRuns(after=_time(20), until=_time(30), state="failed"), lambda n: n in (21, 28)),
+        (ListRuns(after=_time(30), until=_time(20)), lambda n: False),
         (ListRuns(limit=0), lambda n: False),
         (ListRuns(limit=-5), lambda n: False),
     ],
@@ -256,9 +264,15 @@ def test_the_first_page_of_a_hundred_thousand_runs_is_read_at_once(url: str) -> 
         ListRuns(script="s1.sh"),
         ListRuns(username="bob"),
         ListRuns(username="nobody"),
+        ListRuns(after=_time(50_000), until=_time(50_001)),
+        ListRuns(until=_time(50_000), script="s1.sh", state="failed"),
+        ListRuns(after=_time(200_000)),
+        ListRuns(until=_time(-1), own_only=True),
         messages.ListOpenRuns(),
     ):
         assert min(_seconds(reader, question) for _ in range(5)) < 0.020, question
+    for whose in (messages.ListRunNames(), messages.ListRunNames(user_id=1, own_only=True)):
+        assert min(_seconds(reader, whose) for _ in range(5)) < 0.3, whose
     reader.close()
 
 
@@ -276,6 +290,8 @@ def test_no_list_sorts_or_scans_the_whole_history(filled: peewee.Database, path:
         ListRuns(own_only=True),
         ListRuns(state="failed"),
         ListRuns(user_id=1, before=_id(9)),
+        ListRuns(after=_time(9), until=_time(30)),
+        ListRuns(until=_time(30), state="failed", before=_id(20)),
     ):
         answer(filled, question)
     filled.query_hooks.clear()
@@ -284,6 +300,37 @@ def test_no_list_sorts_or_scans_the_whole_history(filled: peewee.Database, path:
         steps = " ".join(str(row[3]) for row in plan)
         assert "TEMP B-TREE" not in steps
         assert "USING INDEX" in steps
+
+
+def test_the_names_in_the_history_are_those_of_the_runs_that_one_may_see(filled) -> None:
+    everything = answer(filled, messages.ListRunNames())
+    assert everything == messages.RunNames(
+        [f"s{number}.sh" for number in range(5)], ["admin", "bob", "eve"]
+    )
+    assert answer(filled, messages.ListRunNames(2, own_only=True)).users == ["eve"]
+    assert answer(filled, messages.ListRunNames(None, own_only=True)).users == ["admin"]
+    assert answer(filled, messages.ListRunNames(99, own_only=True)).scripts == []
+
+
+def test_attempts_to_log_in_are_counted_by_their_end(url: str) -> None:
+    location = open_storage(url).location
+    database = location.writer()
+    changes = Changes(database)
+    ends = [(True, None)] * 3 + [(False, "wrong password"), (False, "unknown user")]
+    ends += [(False, messages.LOCKED)] * 2
+    with database.transaction():
+        for number, (success, reason) in enumerate(ends):
+            attempt = messages.InsertLoginAttempt("bob", f"::{number}", success, reason, _time(5))
+            changes.apply(attempt)
+        changes.apply(messages.InsertLoginAttempt("bob", "::9", False, "unknown user", _time(1)))
+    database.close()
+    reader = location.reader()
+    counts = answer(reader, messages.CountLoginAttempts(_time(4)))
+    assert counts == messages.LoginCounts(successes=3, failures=2, locked=2, addresses=4)
+    assert answer(reader, messages.CountLoginAttempts(_time(5))).failures == 0
+    failed = answer(reader, messages.ListLoginAttempts(failed_only=True))
+    assert [attempt.success for attempt in failed] == [False] * 5
+    reader.close()
 
 
 def test_runs_to_retire_are_the_old_ones_and_those_that_are_too_many(url: str) -> None:

@@ -156,6 +156,21 @@ def test_the_history_shows_every_attempt_to_the_admin(fresh: HubProcess) -> None
     assert all(isinstance(json.loads(line), dict) for line in lines)
 
 
+def test_the_attempts_of_a_day_are_counted_by_how_they_ended(fresh: HubProcess) -> None:
+    before = fresh.get("/api/auth/login-history/summary")
+    assert (before["failures"], before["locked"], before["addresses"]) == (0, 0, 0)
+    for address in ("192.0.2.61", "192.0.2.62"):
+        for _ in range(4):
+            log_in(fresh, "admin", "wrong", address)
+    after = fresh.get("/api/auth/login-history/summary")
+    assert (after["failures"], after["locked"], after["addresses"]) == (6, 2, 2)
+    assert after["successes"] == before["successes"] >= 1
+    failed = fresh.get("/api/auth/login-history?failed=1")
+    assert [attempt["success"] for attempt in failed] == [False] * 8
+    assert len(fresh.get("/api/auth/login-history")) == 8 + after["successes"]
+    assert fresh.http("GET", "/api/auth/login-history?failed=yes").status == 400
+
+
 def test_a_megabyte_of_password_is_refused_unhashed(hub: HubProcess) -> None:
     before = hashed(hub)
     answers = [log_in(hub, "admin", "x" * size) for size in (1025, 12_000, 20_000, 1_000_000)]

@@ -8,6 +8,8 @@ from __future__ import annotations
 import http.client
 import signal
 from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from urllib.parse import quote
 
 import psutil
 import pytest
@@ -241,6 +243,12 @@ def test_a_bad_query_for_output_is_refused(hub: HubProcess, query: str) -> None:
         "user=%ff",
         "q=" + "x" * 256,
         "script=" + "x" * 300,
+        "after=yesterday",
+        "until=2026-11-22",
+        "after=2026-11-22T14:01:30",
+        "until=2026-02-30T00:00:00Z",
+        "after=2026-11-22T14:01:30+01:00",
+        "after=1764000000",
     ],
 )
 def test_a_bad_query_for_the_history_is_refused(hub: HubProcess, query: str) -> None:
@@ -282,6 +290,37 @@ def test_the_history_is_filtered_and_the_newest_comes_first(hub: HubProcess) -> 
     assert hub.get("/api/history?q=hay_stack") == []
     assert hub.get("/api/history?user=nobody") == []
     assert newest[0]["duration_s"] is not None
+
+
+def test_the_history_is_cut_at_times_of_any_zone(hub: HubProcess) -> None:
+    ids = [run_script(hub, "hi.sh")["id"] for _ in range(3)]
+    times = [hub.get(f"/api/tasks/{task_id}")["created_at"] for task_id in ids]
+    late = hub.get(f"/api/history?after={times[1]}")
+    assert [run["id"] for run in late] == ids[:0:-1]
+    middle = f"/api/history?after={times[1]}&until={times[2]}"
+    assert [run["id"] for run in hub.get(middle)] == [ids[1]]
+    moment = datetime.fromisoformat(times[1]).astimezone(timezone(timedelta(hours=-5, minutes=-30)))
+    zoned = quote(moment.isoformat(timespec="milliseconds"))
+    assert [run["id"] for run in hub.get(f"/api/history?after={zoned}&script=hi.sh&q=hi")] == (
+        ids[:0:-1]
+    )
+    assert hub.get(f"/api/history?after={times[2]}&until={times[0]}") == []
+    refused = hub.http("GET", "/api/history?until=noon").json["error"]
+    assert refused == (
+        "The query's field 'until' must be a time with its zone, such as 2026-11-22T14:01:30Z."
+    )
+
+
+def test_the_names_in_the_history_are_those_that_one_may_see(hub: HubProcess, client: str) -> None:
+    run_script(hub, "fail.sh")
+    finish(hub, start(hub, "hi.sh", cookie=client))
+    names = hub.get("/api/history/names")
+    assert names["scripts"] == sorted(set(names["scripts"]))
+    assert {"fail.sh", "hi.sh"} <= set(names["scripts"])
+    assert names["users"] == ["admin", "paul"]
+    own = hub.get("/api/history/names", cookie=client)
+    assert own["users"] == ["paul"]
+    assert "fail.sh" not in own["scripts"]
 
 
 def test_a_long_history_comes_whole_and_in_order(hub: HubProcess) -> None:

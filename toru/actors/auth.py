@@ -23,11 +23,12 @@ from toru import clock
 from toru.actors.accounts import Accounts
 from toru.actors.hasher_pool import HasherPool
 from toru.actors.live_sessions import LiveSessions, session_of
-from toru.actors.lockouts import LOCKED, Key, Lockouts, key_of
+from toru.actors.lockouts import Key, Lockouts, key_of
 from toru.actors.messages.auth import (
     ChangeOwnPassword,
     ChangeUser,
     CheckSession,
+    CountLogins,
     CreateUser,
     EndExpired,
     GetSession,
@@ -41,6 +42,8 @@ from toru.actors.messages.auth import (
     RetryDeletes,
 )
 from toru.actors.messages.storage import (
+    LOCKED,
+    CountLoginAttempts,
     GetCredentials,
     GetSettings,
     InsertLoginAttempt,
@@ -172,8 +175,10 @@ class Auth(LoopActor):
                 return self._accounts.remove(user_id)
             case ResetPassword(user_id, password):
                 return self._accounts.reset_password(user_id, password)
-            case ListLogins(limit):
-                return self._reader.ask(ListLoginAttempts(limit))
+            case ListLogins(limit, failed_only):
+                return self._reader.ask(ListLoginAttempts(limit, failed_only=failed_only))
+            case CountLogins(since):
+                return self._reader.ask(CountLoginAttempts(since))
             case EndExpired():
                 return self._end_expired()
             case RetryDeletes():

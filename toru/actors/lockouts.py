@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 
 from toru import clock
-from toru.actors.messages.storage import LoginAttempt
+from toru.actors.messages.storage import LOCKED, LoginAttempt
 from toru.domain.lockout import Event, Lockout, decide, lockout_address
 
 Key = tuple[str, str]
@@ -20,9 +20,6 @@ KEYS_LIMIT = 20_000
 
 NOTES_PER_LOCK = 200
 """So many refused attempts of one lock are recorded; a flood of them fills no disk."""
-
-LOCKED = "locked out"
-"""The failure reason of attempts that were refused unseen; they do not count."""
 
 
 class _Turn:

@@ -31,9 +31,11 @@ from toru.actors.messages.storage import (
     GetRun,
     InsertRun,
     ListOpenRuns,
+    ListRunNames,
     ListRuns,
     ListRunsToRetire,
     Run,
+    RunNames,
     RunState,
 )
 from toru.actors.messages.tasks import (
@@ -45,6 +47,7 @@ from toru.actors.messages.tasks import (
     Describe,
     GetTask,
     Housekeeping,
+    ListTaskNames,
     ListTasks,
     Output,
     ReadOutput,
@@ -141,6 +144,8 @@ class TaskManager(LoopActor):
                 return self._get(task_id, session)
             case ListTasks():
                 return self._list(message)
+            case ListTaskNames(session=session):
+                return self._list_names(session)
             case DeleteTask(task_id=task_id, session=session):
                 return self._delete(task_id, session)
             case ReadOutput():
@@ -270,8 +275,14 @@ class TaskManager(LoopActor):
                 username=message.username,
                 query=message.query,
                 with_output=message.with_output,
+                after=message.after,
+                until=message.until,
             )
         )
+
+    async def _list_names(self, session: Session) -> RunNames:
+        question = ListRunNames(session.user_id, own_only=not session.is_admin)
+        return await self._services.db_reader.ask(question)
 
     async def _attach(self, task_id: str, session: Session) -> None:
         await self._reach(task_id, session)

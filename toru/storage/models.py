@@ -77,8 +77,8 @@ def to_run(row: Row) -> Run:
 
 def to_quick_action(row: Row) -> QuickAction:
     """Return a row of `QUICK_ACTION_COLUMNS` as a quick action."""
-    *plain, confirm = row
-    return QuickAction(*plain, confirm=bool(confirm))
+    action_id, name, script_path, icon, display_order, confirm = row
+    return QuickAction(action_id, name, script_path, icon, display_order, bool(confirm))
 
 
 def to_user(row: Row) -> User:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import peewee
-from peewee import Value
+from peewee import Value, fn
 
 from toru.actors.messages import plugin_storage
 from toru.actors.messages import storage as messages
@@ -46,6 +46,7 @@ _RUN_WITHOUT_OUTPUT = [
     for name, column in zip(RUN_COLUMNS, _RUN, strict=True)
 ]
 _ALL_ROWS = 2**62
+_MOST_NAMES = 1000
 _USER = columns(users, USER_COLUMNS)
 _CREDENTIALS = [*_USER, users.c.password_hash]
 
@@ -64,6 +65,8 @@ def answer(database: peewee.Database, message: Message[Any]) -> Any:
             return _one(database, _runs(_RUN).where(task_history.c.id == message.id), models.to_run)
         case messages.ListOpenRuns():
             return list_open_runs(database)
+        case messages.ListRunNames():
+            return list_run_names(database, message)
         case messages.ListRunsToRetire():
             return list_runs_to_retire(database, message)
         case messages.GetSettings():
@@ -90,6 +93,8 @@ def answer(database: peewee.Database, message: Message[Any]) -> Any:
             return _one(database, query, models.to_credentials)
         case messages.ListLoginAttempts():
             return list_login_attempts(database, message)
+        case messages.CountLoginAttempts():
+            return count_login_attempts(database, message.since)
         case plugin_storage.KvGet():
             return plugin_kv.get(database, message, time.time())
         case plugin_storage.KvList():
@@ -124,6 +129,19 @@ def list_open_runs(database: peewee.Database) -> list[messages.Run]:
     return _all(database, query.order_by(runs.created_at, runs.id), models.to_run)
 
 
+def list_run_names(database: peewee.Database, message: messages.ListRunNames) -> messages.RunNames:
+    """Return the names of scripts and users in the history, each once."""
+    runs = task_history.c
+
+    def distinct(column: Any) -> list[str]:
+        query = task_history.select(column).distinct().order_by(column).limit(_MOST_NAMES)
+        if message.own_only:
+            query = query.where(_is_of(message.user_id))
+        return [str(row[0]) for row in _rows(database, query)]
+
+    return messages.RunNames(distinct(runs.script_name), distinct(runs.username))
+
+
 def list_runs_to_retire(database: peewee.Database, message: messages.ListRunsToRetire) -> list[str]:
     """Return the ids of ended runs that are too old, or too many."""
     runs = task_history.c
@@ -156,17 +174,34 @@ def list_login_attempts(
     query = login_attempts.select(*columns(login_attempts, LOGIN_ATTEMPT_COLUMNS))
     if message.since is not None:
         query = query.where(attempts.attempted_at > message.since)
+    if message.failed_only:
+        query = query.where(attempts.success == False)  # noqa: E712 - a condition in SQL
     query = query.order_by(attempts.attempted_at.desc(), attempts.id.desc())
     return _all(database, query.limit(max(0, message.limit)), models.to_login_attempt)
+
+
+def count_login_attempts(database: peewee.Database, since: str) -> messages.LoginCounts:
+    """Return how the attempts after ``since`` have ended."""
+    attempts = login_attempts.c
+    recent = login_attempts.select().where(attempts.attempted_at > since)
+    ends = (attempts.success, attempts.failure_reason)
+    counted = recent.select(*ends, fn.COUNT(attempts.id)).group_by(*ends)
+    counts = {"successes": 0, "failures": 0, "locked": 0}
+    for success, reason, count in _rows(database, counted):
+        kind = "successes" if success else "failures"
+        if reason == messages.LOCKED:
+            kind = "locked"
+        counts[kind] += count
+    refused = recent.where(attempts.success == False)  # noqa: E712 - a condition in SQL
+    distinct = refused.select(fn.COUNT(attempts.ip_address.distinct()))
+    return messages.LoginCounts(**counts, addresses=int(_rows(database, distinct)[0][0]))
 
 
 def _conditions(message: messages.ListRuns) -> list[Any]:
     runs = task_history.c
     conditions = []
-    if message.own_only and message.user_id is None:
-        conditions.append(runs.user_id.is_null())
-    elif message.own_only or message.user_id is not None:
-        conditions.append(runs.user_id == message.user_id)
+    if message.own_only or message.user_id is not None:
+        conditions.append(_is_of(message.user_id))
     if message.state is not None:
         conditions.append(runs.state == message.state)
     if message.script is not None:
@@ -176,7 +211,17 @@ def _conditions(message: messages.ListRuns) -> list[Any]:
     if message.query:
         text = storable(message.query)
         conditions.append(runs.script_name.contains(text) | runs.output.contains(text))
+    if message.after is not None:
+        conditions.append(runs.created_at >= message.after)
+    if message.until is not None:
+        conditions.append(runs.created_at < message.until)
     return conditions
+
+
+def _is_of(user_id: int | None) -> Any:
+    """Return the condition that a run is of this user; None is the admin."""
+    column = task_history.c.user_id
+    return column.is_null() if user_id is None else column == user_id
 
 
 def _created_at(database: peewee.Database, run_id: str) -> str:

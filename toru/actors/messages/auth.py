@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from toru.actors.messages.storage import LoginAttempt, Role, User
+from toru.actors.messages.storage import LoginAttempt, LoginCounts, Role, User
 from toru.actors.runtime import Message
 
 
@@ -112,9 +112,16 @@ class ChangeOwnPassword(Message[None], frozen=True):
 
 
 class ListLogins(Message[list[LoginAttempt]], frozen=True):
-    """The newest attempts to log in."""
+    """The newest attempts to log in; with ``failed_only`` those that opened no session."""
 
     limit: int = 100
+    failed_only: bool = False
+
+
+class CountLogins(Message[LoginCounts], frozen=True):
+    """How the attempts to log in after ``since`` have ended."""
+
+    since: str
 
 
 class HashPassword(Message[str], frozen=True):

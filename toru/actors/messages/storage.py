@@ -17,6 +17,9 @@ from toru.actors.runtime import Message
 RunState = Literal["queued", "running", "finished", "failed", "cancelled", "interrupted"]
 Role = Literal["admin", "client"]
 
+LOCKED = "locked out"
+"""The failure reason of attempts to log in that were refused unseen; no lockout counts them."""
+
 
 class Run(msgspec.Struct, frozen=True):
     """A row of ``task_history``.
@@ -278,6 +281,8 @@ class ListRuns(Message[list[Run]], frozen=True):
         username: only of users with this name.
         query: only where the script's name or the output contains this text.
         with_output: read the output column too.
+        after: only what was asked for at this time or later.
+        until: only what was asked for before this time.
     """
 
     limit: int = 100
@@ -289,6 +294,32 @@ class ListRuns(Message[list[Run]], frozen=True):
     username: str | None = None
     query: str | None = None
     with_output: bool = True
+    after: str | None = None
+    until: str | None = None
+
+
+class RunNames(msgspec.Struct, frozen=True):
+    """What the history can be filtered by.
+
+    Attributes:
+        scripts: the names of the scripts that have run, sorted.
+        users: the names of those who ran them, sorted.
+    """
+
+    scripts: list[str]
+    users: list[str]
+
+
+class ListRunNames(Message[RunNames], frozen=True):
+    """The names in the history; with ``own_only`` those of one user's runs.
+
+    Attributes:
+        user_id: whose; None is the admin's own.
+        own_only: filter by ``user_id``.
+    """
+
+    user_id: int | None = None
+    own_only: bool = False
 
 
 class ListRunsToRetire(Message[list[str]], frozen=True):
@@ -348,3 +379,26 @@ class ListLoginAttempts(Message[list[LoginAttempt]], frozen=True):
 
     limit: int = 100
     since: str | None = None
+    failed_only: bool = False
+
+
+class LoginCounts(msgspec.Struct, frozen=True):
+    """How attempts to log in have ended.
+
+    Attributes:
+        successes: those that opened a session.
+        failures: those that were looked at and refused.
+        locked: those that were refused unseen, during a lockout.
+        addresses: how many addresses the failed and locked ones came from.
+    """
+
+    successes: int
+    failures: int
+    locked: int
+    addresses: int
+
+
+class CountLoginAttempts(Message[LoginCounts], frozen=True):
+    """The attempts after ``since``, counted."""
+
+    since: str

@@ -9,7 +9,7 @@ import msgspec
 
 from toru.actors.messages.auth import Session
 from toru.actors.messages.runner import RunStatus
-from toru.actors.messages.storage import Run, RunState
+from toru.actors.messages.storage import Run, RunNames, RunState
 from toru.actors.runtime import Message
 
 
@@ -65,6 +65,14 @@ class ListTasks(Message[list[Run]], frozen=True):
     username: str | None = None
     query: str | None = None
     with_output: bool = True
+    after: str | None = None
+    until: str | None = None
+
+
+class ListTaskNames(Message[RunNames], frozen=True):
+    """What the session may filter its history by."""
+
+    session: Session
 
 
 class DeleteTask(Message[None], frozen=True):

@@ -5,18 +5,28 @@ Runs on: the event loop.
 
 from __future__ import annotations
 
+import time
 from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 
-from toru.actors.messages.auth import ChangeOwnPassword, ListLogins, LogIn, LogOut, Session
-from toru.actors.messages.storage import LoginAttempt, Role
+from toru import clock
+from toru.actors.messages.auth import (
+    ChangeOwnPassword,
+    CountLogins,
+    ListLogins,
+    LogIn,
+    LogOut,
+    Session,
+)
+from toru.actors.messages.storage import LoginAttempt, LoginCounts, Role
 from toru.domain.permissions import Access
 from toru.errors import LockedOut, ToruError, Unauthorized
-from toru.web.base import SESSION_COOKIE, ApiHandler, Body, Problem, Route, Success
+from toru.web.base import SESSION_COOKIE, ApiHandler, Body, Problem, Query, Route, Success
 from toru.web.openapi import operation
 
 COOKIE_DAYS = 7
+DAY_S = 86_400.0
 USER_AGENT_MAX = 256
 LOGIN_DEADLINE_S = 90.0
 """Logins wait for their turn to be hashed; the hub refuses what would wait for longer."""
@@ -73,6 +83,22 @@ class OwnPasswordBody(Body, frozen=True):
 
     current_password: str
     new_password: str
+
+
+class LoginHistoryQuery(Query, frozen=True):
+    """Which attempts to log in.
+
+    Attributes:
+        failed: 1 leaves out those that opened a session.
+    """
+
+    failed: Literal[0, 1] = 0
+
+
+class LoginSummary(LoginCounts, frozen=True, kw_only=True):
+    """The counts of the attempts after ``since``."""
+
+    since: str
 
 
 class LoginHandler(ApiHandler):
@@ -161,10 +187,31 @@ class LoginHistoryHandler(ApiHandler):
 
     roles: ClassVar[dict[str, Access]] = {"GET": "admin"}
 
-    @operation(summary="List the newest 100 attempts to log in.", answer=list[LoginAttempt])
+    @operation(
+        summary="List the newest 100 attempts to log in.",
+        query=LoginHistoryQuery,
+        answer=list[LoginAttempt],
+    )
     async def get(self) -> None:
         """Answer the attempts, the newest first."""
-        self.answer(await self.services.auth.ask(ListLogins()))
+        failed_only = bool(self.query(LoginHistoryQuery).failed)
+        self.answer(await self.services.auth.ask(ListLogins(failed_only=failed_only)))
+
+
+class LoginSummaryHandler(ApiHandler):
+    """``/api/auth/login-history/summary``."""
+
+    roles: ClassVar[dict[str, Access]] = {"GET": "admin"}
+
+    @operation(
+        summary="Count the attempts to log in of the last 24 hours by how they ended.",
+        answer=LoginSummary,
+    )
+    async def get(self) -> None:
+        """Answer the counts."""
+        since = clock.format_time(time.time() - DAY_S)
+        counts = await self.services.auth.ask(CountLogins(since))
+        self.answer(LoginSummary(since=since, **msgspec.structs.asdict(counts)))
 
 
 class OwnPasswordHandler(ApiHandler):
@@ -214,5 +261,6 @@ ROUTES = [
     Route("/api/auth/logout", LogoutHandler),
     Route("/api/auth/me", MeHandler),
     Route("/api/auth/login-history", LoginHistoryHandler),
+    Route("/api/auth/login-history/summary", LoginSummaryHandler),
     Route("/api/me/password", OwnPasswordHandler),
 ]

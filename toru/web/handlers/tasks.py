@@ -9,24 +9,28 @@ and a history of more than one page. They ask again for each piece that they sen
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import AsyncIterator
 from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
-from toru.actors.messages.storage import RunState
+from toru.actors.messages.storage import RunNames, RunState
 from toru.actors.messages.tasks import (
     CancelTask,
     DeleteTask,
     GetTask,
+    ListTaskNames,
     ListTasks,
     Output,
     ReadOutput,
     StartTask,
     TaskStarted,
 )
+from toru.clock import format_time, parse_time
 from toru.domain.permissions import Access
 from toru.domain.run_view import RunView, view_of
+from toru.errors import BadRequest
 from toru.web.base import ApiHandler, Body, Query, Route, Success
 from toru.web.openapi import operation
 from toru.web.streaming import send_pieces
@@ -35,9 +39,13 @@ PAGE_RUNS = 100
 RAW_PIECE_BYTES = 256 * 1024
 MAX_TEXT_BYTES = 1024 * 1024
 _LONGEST_CHARACTER = 4
+_RFC_3339 = re.compile(
+    r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII
+)
 
 _Text = Annotated[str, msgspec.Meta(max_length=255)]
 _RunId = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+_Time = Annotated[str, msgspec.Meta(max_length=64, extra_json_schema={"format": "date-time"})]
 _Offset = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
 
 
@@ -52,6 +60,8 @@ class HistoryQuery(Query, frozen=True):
         user: only of the user of this name.
         q: only where the script's name or the output contains this text.
         output: 0 leaves the outputs empty.
+        after: only what was asked for at this time or later, RFC 3339.
+        until: only what was asked for before this time, RFC 3339.
     """
 
     limit: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 100
@@ -61,6 +71,8 @@ class HistoryQuery(Query, frozen=True):
     user: _Text | None = None
     q: _Text | None = None
     output: Literal[0, 1] = 1
+    after: _Time | None = None
+    until: _Time | None = None
 
 
 class OutputQuery(Query, frozen=True):
@@ -139,6 +151,8 @@ class HistoryHandler(ApiHandler):
             username=query.user,
             query=query.q or None,
             with_output=bool(query.output),
+            after=_moment("after", query.after),
+            until=_moment("until", query.until),
         )
         return [view_of(run) for run in await self.services.tasks.ask(message)]
 
@@ -153,6 +167,20 @@ class HistoryHandler(ApiHandler):
                 break
             page = await self._page(query, left, page[-1].id)
         yield b"]"
+
+
+class HistoryNamesHandler(ApiHandler):
+    """``/api/history/names``."""
+
+    roles: ClassVar[dict[str, Access]] = {"GET": "any"}
+
+    @operation(
+        summary="List the scripts and users in the history; a client sees those of its own runs.",
+        answer=RunNames,
+    )
+    async def get(self) -> None:
+        """Answer with the names, each once and sorted."""
+        self.answer(await self.services.tasks.ask(ListTaskNames(self.session)))
 
 
 class TasksHandler(ApiHandler):
@@ -250,6 +278,24 @@ def as_text(stretch: Output) -> OutputText:
     )
 
 
+def _moment(name: str, text: str | None) -> str | None:
+    """Return a time of the query as the database has it.
+
+    Raises:
+        BadRequest: it is no time with a zone.
+    """
+    if text is None:
+        return None
+    try:
+        if _RFC_3339.fullmatch(text):
+            return format_time(parse_time(text.upper()))
+    except (ValueError, OverflowError, OSError):
+        pass  # such as the 30th of February
+    raise BadRequest(
+        f"The query's field '{name}' must be a time with its zone, such as 2026-11-22T14:01:30Z."
+    )
+
+
 def _file_name(task_id: str) -> str:
     kept = "".join(char for char in task_id if char.isascii() and (char.isalnum() or char == "-"))
     return f"{kept}.log"
@@ -257,6 +303,7 @@ def _file_name(task_id: str) -> str:
 
 ROUTES = [
     Route("/api/history", HistoryHandler),
+    Route("/api/history/names", HistoryNamesHandler),
     Route("/api/tasks", TasksHandler),
     Route("/api/tasks/{task_id}", TaskHandler),
     Route("/api/tasks/{task_id}/cancel", CancelHandler),
