@@ -16,8 +16,10 @@ data stands instead: a plugin's page is drawn by its bundle, not by HTML that it
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from urllib.parse import quote
+
+from toru.memo import remembered
 
 Header = tuple[str, str]
 """A name and a value; names may repeat."""
@@ -127,9 +129,9 @@ def request_headers(
         scheme: ``http`` or ``https``, as the client sees it.
         host: the Host header; empty without one.
     """
-    kept = _without(headers, _NOT_TO_PLUGIN, _NOT_TO_PLUGIN_PREFIXES)
+    kept = _without(headers, _reaches_plugin)
     added = [
-        ("X-Toru-User", quote(user, safe=_PLAIN)),
+        ("X-Toru-User", _percent_encoded(user)),
         ("X-Toru-Role", role),
         ("X-Forwarded-For", client_address),
         ("X-Forwarded-Proto", scheme),
@@ -141,7 +143,7 @@ def request_headers(
 
 def answer_headers(headers: Iterable[Header]) -> tuple[Header, ...]:
     """Return the headers of a plugin's answer that the browser gets; the length is to be added."""
-    return tuple(_without(headers, _NOT_TO_BROWSER, _NOT_TO_BROWSER_PREFIXES))
+    return tuple(_without(headers, _reaches_browser))
 
 
 def body_allowed(status: int, method: str) -> bool:
@@ -149,24 +151,35 @@ def body_allowed(status: int, method: str) -> bool:
     return method != "HEAD" and status >= 200 and status not in {204, 205, 304}
 
 
-def _without(
-    headers: Iterable[Header], names: frozenset[str], prefixes: tuple[str, ...]
-) -> list[Header]:
+def _without(headers: Iterable[Header], passes: Callable[[str], bool]) -> list[Header]:
     every = list(headers)
-    one_hop = _HOP_BY_HOP | {
+    kept = [header for header in every if passes(header[0])]
+    options = {
         option.strip().lower()
         for name, value in every
         if name.lower() == "connection"
         for option in value.split(",")
     }
-    return [
-        (name, value)
-        for name, value in every
-        if name.lower() not in one_hop and not _is_dropped(name, names, prefixes)
-    ]
+    return [header for header in kept if header[0].lower() not in options] if options else kept
 
 
-def _is_dropped(name: str, names: frozenset[str], prefixes: tuple[str, ...]) -> bool:
+@remembered(512)
+def _reaches_plugin(name: str) -> bool:
+    return _passes(name, _NOT_TO_PLUGIN, _NOT_TO_PLUGIN_PREFIXES)
+
+
+@remembered(512)
+def _reaches_browser(name: str) -> bool:
+    return _passes(name, _NOT_TO_BROWSER, _NOT_TO_BROWSER_PREFIXES)
+
+
+def _passes(name: str, names: frozenset[str], prefixes: tuple[str, ...]) -> bool:
     # CGI and WSGI make one name of both, so X_Toru_User would be taken for X-Toru-User.
     plain = name.lower().replace("_", "-")
-    return plain in names or plain.startswith(prefixes)
+    is_kept_back = plain in names or plain.startswith(prefixes)
+    return not is_kept_back and name.lower() not in _HOP_BY_HOP
+
+
+@remembered(512)
+def _percent_encoded(user: str) -> str:
+    return quote(user, safe=_PLAIN)

@@ -8,7 +8,6 @@ Runs on: the event loop; pure.
 
 from __future__ import annotations
 
-import functools
 import ipaddress
 import re
 from collections.abc import Callable, Sequence
@@ -18,6 +17,7 @@ import msgspec
 
 from toru.config import Config
 from toru.errors import BadRequest, Forbidden, MisdirectedHost
+from toru.memo import remembered
 
 Header = Callable[[str], Sequence[str]]
 """All values of a header, by its name."""
@@ -151,22 +151,26 @@ def check_path(path: str) -> None:
     Raises:
         BadRequest: the path has dot segments, empty segments, backslashes or control characters.
     """
-    refusal = BadRequest("The path is malformed.", code="bad_path")
+    if not _is_plain(path):
+        raise BadRequest("The path is malformed.", code="bad_path")
+
+
+@remembered(1024)
+def _is_plain(path: str) -> bool:
     if not _RAW_PATH.fullmatch(path):
-        raise refusal
+        return False
     decoded = path.encode("ascii")
     for _ in range(_DECODINGS):
         if _BAD_PATH.search(decoded):
-            raise refusal
+            return False
         once_more = unquote_to_bytes(decoded)
         if once_more == decoded:
-            return
+            return True
         decoded = once_more
-    if _BAD_PATH.search(decoded):
-        raise refusal
+    return not _BAD_PATH.search(decoded)
 
 
-@functools.lru_cache(maxsize=4096)
+@remembered(4096)
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
         parsed = ipaddress.ip_address(text.partition("%")[0])
@@ -176,5 +180,6 @@ def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     return mapped or parsed
 
 
+@remembered(4096)
 def _plain_address(text: str) -> str:
     return str(_address(text) or text)
