@@ -23,7 +23,6 @@ from toru.actors.client import TURNS, Client
 from toru.actors.client_outbox import Connection
 from toru.actors.hub import Hub, Members
 from toru.actors.log_sink import (
-    LOG_READER,
     PLUGIN_LOGS,
     SUPERVISOR_LOG,
     PluginLogs,

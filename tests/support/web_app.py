@@ -13,13 +13,12 @@ from tornado.testing import bind_unused_port
 
 from toru.actors.plugin_places import PluginPlaces
 from toru.actors.runtime import ActorSystem
-from toru.clock import utc_now
 from toru.config import load_config
 from toru.storage.static_files import StaticFiles
 from toru.web.app import HubApplication
 from toru.web.base import Route
 from toru.web.http_server import HubServer
-from toru.web.services import Services
+from toru.web.services import Services, services_of
 
 
 class WebStage:
@@ -43,29 +42,16 @@ class WebStage:
 
     def services(self) -> Services:
         """Return services whose actors nobody has started."""
-        at = self.system.address
         environ = {
             "ADMIN_PASSWORD": "Admin-pass-1",
             "TORU_DATA_DIR": str(self.folder / "data"),
             "TORU_LOG_DIR": str(self.folder / "logs"),
         }
-        return Services(
-            config=load_config(environ),
-            system=self.system,
-            auth=at("auth"),
-            tasks=at("task_manager"),
-            settings=at("settings"),
-            scripts=at("scripts"),
-            quick_actions=at("quick_actions"),
-            monitor=at("monitor"),
-            reader=at("db_reader"),
-            hub=at("hub"),
-            runner=at("runner_link"),
-            plugins=at("plugin_manager"),
-            plugin_places=PluginPlaces(self.system),
-            log_reader=at("log_reader"),
-            started_at=utc_now(),
-            open_client=lambda _connection, _session: at("client/1"),
+        return services_of(
+            self.system,
+            load_config(environ),
+            PluginPlaces(self.system),
+            open_client=lambda _connection, _session: self.system.address("client/1"),
             close_client=lambda _address: None,
         )
 

@@ -9,9 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from toru.actors.log_sink import LOG_READER
 from toru.actors.messages.auth import Session
 from toru.actors.plugin_places import PluginPlaces
 from toru.actors.runtime import ActorSystem, Address
+from toru.clock import utc_now
 from toru.config import Config
 
 
@@ -42,3 +44,34 @@ class Services:
     started_at: str
     open_client: Callable[[Any, Session], Address]
     close_client: Callable[[Address], None]
+
+
+def services_of(
+    system: ActorSystem,
+    config: Config,
+    places: PluginPlaces,
+    *,
+    open_client: Callable[[Any, Session], Address],
+    close_client: Callable[[Address], None],
+) -> Services:
+    """Return the services of a system, whose actors may start before or after."""
+    at = system.address
+    return Services(
+        config=config,
+        system=system,
+        auth=at("auth"),
+        tasks=at("task_manager"),
+        settings=at("settings"),
+        scripts=at("scripts"),
+        quick_actions=at("quick_actions"),
+        monitor=at("monitor"),
+        reader=at("db_reader"),
+        hub=at("hub"),
+        runner=at("runner_link"),
+        plugins=at("plugin_manager"),
+        plugin_places=places,
+        log_reader=at(LOG_READER),
+        started_at=utc_now(),
+        open_client=open_client,
+        close_client=close_client,
+    )
