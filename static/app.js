@@ -5,52 +5,80 @@
 import { effect } from "@preact/signals";
 import { render } from "preact";
 import { useEffect, useRef } from "preact/hooks";
+import { lazy } from "./components/lazy-view.js";
 import { Shell } from "./components/shell.js";
 import { Failure, Loading } from "./components/states.js";
 import { Toasts } from "./components/toasts.js";
 import { html } from "./lib/html.js";
 import { followSession } from "./lib/hub.js";
+import { pageOfRoute } from "./lib/pages.js";
 import { plugins } from "./lib/plugins.js";
 import * as router from "./lib/router.js";
 import { isAdmin, phase, restore } from "./lib/session.js";
 import { DashboardView } from "./views/dashboard.js";
-import { HistoryView } from "./views/history.js";
 import { LoginView } from "./views/login.js";
 import { NotFoundView } from "./views/not-found.js";
-import { PluginPageView } from "./views/plugin-page.js";
-import { PluginsView } from "./views/plugins.js";
-import { RunView } from "./views/run.js";
-import { ScriptsView } from "./views/scripts.js";
+
+/** @import { FunctionComponent } from "preact" */
+
+/** When a page that was opened has come to rest. */
+const SETTLED_MS = 1_500;
+
+const ScriptsView = lazy(async () => (await import("./views/scripts.js")).ScriptsView);
 
 /** @param {Record<string, string>} params */
 const pluginName = ({ id }) => plugins.find(id)?.name ?? "Plugin";
 
-/** @type {{pattern: string, title: string | ((params: Record<string, string>) => string),
- *   view: import("preact").FunctionComponent<any>, adminOnly?: boolean}[]} */
+/**
+ * Which view an address shows. Its title, and who may see it, are those of the page in
+ * `lib/pages.js` that it belongs to. Only what is likely to be seen first is loaded with the rest.
+ * @type {{pattern: string, view: FunctionComponent<any> & {preload?: () => Promise<void>},
+ *   title?: string | ((params: Record<string, string>) => string)}[]}
+ */
 const ROUTES = [
-  { pattern: "/", title: "Dashboard", view: DashboardView },
-  { pattern: "/scripts", title: "Scripts", view: ScriptsView, adminOnly: true },
-  { pattern: "/scripts/run/:id", title: "Scripts", view: ScriptsView, adminOnly: true },
-  { pattern: "/history", title: "History", view: HistoryView },
-  { pattern: "/history/:id", title: "Run", view: RunView },
-  { pattern: "/plugins", title: "Plugins", view: PluginsView },
-  { pattern: "/plugins/:id/*", title: pluginName, view: PluginPageView },
+  { pattern: "/", view: DashboardView },
+  { pattern: "/scripts", view: ScriptsView },
+  { pattern: "/scripts/run/:id", view: ScriptsView },
+  { pattern: "/history", view: lazy(async () => (await import("./views/history.js")).HistoryView) },
+  {
+    pattern: "/history/:id",
+    view: lazy(async () => (await import("./views/run.js")).RunView),
+    title: "Run",
+  },
+  { pattern: "/plugins", view: lazy(async () => (await import("./views/plugins.js")).PluginsView) },
+  {
+    pattern: "/plugins/:id/*",
+    view: lazy(async () => (await import("./views/plugin-page.js")).PluginPageView),
+    title: pluginName,
+  },
 ];
 
 /** @param {string} pathname */
 function routeFor(pathname) {
-  for (const route of ROUTES) {
-    const params = router.match(route.pattern, pathname);
-    if (!params || (route.adminOnly && !isAdmin.value)) continue;
-    const title = typeof route.title === "string" ? route.title : route.title(params);
-    return { title, view: route.view, params };
+  for (const { pattern, view, title } of ROUTES) {
+    const params = router.match(pattern, pathname);
+    const page = pageOfRoute(pattern);
+    if (!params || (page?.adminOnly && !isAdmin.value)) continue;
+    const name = typeof title === "function" ? title(params) : title;
+    return { title: name ?? page?.name ?? "Toru", view, params };
   }
   return { title: "Not found", view: NotFoundView, params: {} };
+}
+
+/** Loads what other pages need once the first one stands: all of one version, and at hand. */
+function useOtherPagesInTime() {
+  useEffect(() => {
+    const timer = setTimeout(async () => {
+      for (const { view } of ROUTES) await view.preload?.();
+    }, SETTLED_MS);
+    return () => clearTimeout(timer);
+  }, []);
 }
 
 function Page() {
   const { title, view: View, params } = routeFor(router.path.value);
   const shown = useRef("");
+  useOtherPagesInTime();
   useEffect(() => {
     document.title = `${title} · Toru`;
     if (shown.current) document.getElementById("content")?.focus();

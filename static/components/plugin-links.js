@@ -1,8 +1,7 @@
 /**
- * The plugins' pages in the sidebar, each with how it does.
+ * The ways to the plugins' pages, each with how it does.
  * Runs on: the page.
  */
-import { useEffect } from "preact/hooks";
 import { html } from "../lib/html.js";
 import { hasPage, pluginMood, pluginWord } from "../lib/plugin-list.js";
 import { plugins } from "../lib/plugins.js";
@@ -26,15 +25,10 @@ function PluginLink({ plugin }) {
   </a>`;
 }
 
-/** Is there from the login to the logout, and keeps the list of plugins for all who ask. */
 export function PluginLinks() {
-  useEffect(() => {
-    plugins.connect();
-    return () => plugins.disconnect();
-  }, []);
   const shown = (plugins.list.value ?? []).filter(hasPage);
   if (shown.length === 0) return null;
-  return html`<nav class="plugin-links" aria-label="Plugins">
+  return html`<nav class="links plugin-links" aria-label="Plugins">
     ${shown.map((plugin) => html`<${PluginLink} key=${plugin.id} plugin=${plugin} />`)}
   </nav>`;
 }
