@@ -18,8 +18,6 @@ from toru.actors.messages.settings import (
     ChangeSetting,
     DescribeSettings,
     GetInForce,
-    GetSetting,
-    ListSettings,
     SettingsChanged,
 )
 from toru.actors.messages.storage import GetSettings, SaveSetting
@@ -38,7 +36,6 @@ async def test_the_defaults_are_in_force_and_the_instance_has_an_id(stage: Stage
     assert in_force.max_concurrent_tasks == 16
     assert in_force.scripts_dir == str(stage.scripts_dir)
     assert len(in_force.instance_id) == 36
-    assert await settings.ask(GetSetting("max_concurrent_tasks")) == "16"
 
 
 @pytest.mark.gen_test
@@ -93,12 +90,12 @@ async def test_a_change_survives_a_restart(stage: Stage) -> None:
     await stage.open()
     settings = await stage.settings()
     await settings.ask(ChangeSetting("cancel_grace_s", "0.5"))
-    identity = await settings.ask(GetSetting("instance_id"))
+    identity = (await settings.ask(GetInForce())).instance_id
     await stage.stop()
     await stage.open()
     settings = await stage.settings()
-    assert (await settings.ask(GetInForce())).cancel_grace_s == 0.5
-    assert await settings.ask(GetSetting("instance_id")) == identity
+    in_force = await settings.ask(GetInForce())
+    assert (in_force.cancel_grace_s, in_force.instance_id) == (0.5, identity)
 
 
 @pytest.mark.gen_test
@@ -118,10 +115,10 @@ async def test_a_refused_change_changes_nothing(
     await stage.scripts()
     await stage.recorder("task_manager")
     settings = await stage.settings("task_manager")
-    before = await settings.ask(ListSettings())
+    before = await settings.ask(DescribeSettings())
     with pytest.raises(error):
         await settings.ask(ChangeSetting(key, value))
-    assert await settings.ask(ListSettings()) == before
+    assert await settings.ask(DescribeSettings()) == before
     stored = await stage.system.address("db_reader").ask(GetSettings())
     assert set(stored) == {"instance_id"}
     assert stage.heard == []
@@ -160,7 +157,7 @@ async def test_changes_of_one_setting_at_once_end_as_the_database_does(stage: St
     assert [await reply for reply in replies] == values
     stored = await stage.system.address("db_reader").ask(GetSettings())
     assert stored["max_concurrent_tasks"] == "100"
-    assert await settings.ask(GetSetting("max_concurrent_tasks")) == "100"
+    assert (await settings.ask(GetInForce())).max_concurrent_tasks == 100
 
 
 @pytest.mark.gen_test
@@ -171,7 +168,7 @@ async def test_a_stored_value_that_is_not_usable_is_named_and_its_default_used(
     await stage.system.address("db_writer").ask(SaveSetting("max_concurrent_tasks", "many"))
     with expect_log("max_concurrent_tasks must be a whole number"):
         settings = await stage.settings()
-    assert await settings.ask(GetSetting("max_concurrent_tasks")) == "16"
+    assert (await settings.ask(GetInForce())).max_concurrent_tasks == 16
 
 
 @pytest.mark.gen_test

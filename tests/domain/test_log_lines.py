@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from toru.actors.messages.logs import LEVELS, LogLine, log_messages
+from toru.actors.messages.logs import LEVELS, LogLine
 from toru.domain.log_lines import (
     CUT,
     LINE_LIMIT_BYTES,
@@ -210,13 +210,3 @@ def test_after_a_gap_the_next_whole_line_is_the_first() -> None:
     splitter.feed(b"one\nhalf a li")
     splitter.resync()
     assert splitter.feed(b"f another\nwhole\n") == [b"whole"]
-
-
-def test_messages_hold_few_lines_and_little_text() -> None:
-    lines = [LogLine(NOW, "info", "p", "x" * (n % 3) * 30_000) for n in range(300)]
-    parts = [message.lines for message in log_messages(lines)]
-    assert [line for part in parts for line in part] == lines
-    assert all(len(part) <= 64 for part in parts)
-    assert all(sum(len(line.message) for line in part) <= 65_536 for part in parts)
-    assert len(list(log_messages(lines[:1] * 128))) == 2
-    assert list(log_messages([])) == []

@@ -12,9 +12,9 @@ import pytest
 from tornado.ioloop import IOLoop
 
 from tests.conftest import Expectation
+from tests.support.hub import end_runner
 from toru.actors.log_sink import PluginLogSinks
 from toru.actors.messages.auth import Session
-from toru.actors.messages.runner import StopRunner
 from toru.actors.messages.tasks import GetTask, ReadOutput, StartTask
 from toru.actors.plugin_places import PluginPlaces
 from toru.actors.runtime import ActorSystem
@@ -51,10 +51,10 @@ async def hub_actors(folder: Path) -> AsyncIterator[ActorSystem]:
         ):
             await system.spawn(spec)
         yield system
-        await system.address("runner_link").ask(StopRunner())
     finally:
         lag.close()
         await system.stop()
+        end_runner(config.data_dir)
 
 
 async def _start(system: ActorSystem, name: str) -> str:

@@ -26,7 +26,6 @@ from toru.actors.messages.runner import (
     SignalRun,
     Spawned,
     SpawnRun,
-    StopRunner,
 )
 from toru.actors.runtime import ActorContext, Address, LoopActor, Message
 from toru.errors import BadRequest, ToruError, Unavailable
@@ -112,8 +111,6 @@ class RunnerLink(LoopActor):
             case ForgetRun(id=run_id):
                 self._runs.forget(run_id)
                 return self._send_when_ready(wire.forget(run_id))
-            case StopRunner():
-                return self._stop_runner()
             case _:
                 return super().on_receive(message)
 
@@ -158,11 +155,6 @@ class RunnerLink(LoopActor):
             await asyncio.wait_for(self._ready.wait(), _WAIT_FOR_RUNNER_S)
         except TimeoutError:
             _raise_no_runner()
-
-    async def _stop_runner(self) -> None:
-        await self._wait_until_ready()
-        self._stopping = True
-        self._send(wire.shutdown())
 
     # The connection
 

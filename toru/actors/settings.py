@@ -15,8 +15,6 @@ from toru.actors.messages.settings import (
     ChangeSetting,
     DescribeSettings,
     GetInForce,
-    GetSetting,
-    ListSettings,
     SettingRow,
     SettingsChanged,
 )
@@ -24,7 +22,6 @@ from toru.actors.messages.storage import GetSettings, SaveSetting
 from toru.actors.runtime import ActorContext, Address, LoopActor, Message
 from toru.domain.settings import (
     check_change,
-    find_setting,
     settings_table,
     typed,
     values_in_force,
@@ -85,10 +82,6 @@ class Settings(LoopActor):
     def on_receive(self, message: Message[Any]) -> Any:
         """Answer one message."""
         match message:
-            case GetSetting(key=key):
-                return self._values[find_setting(self._table, key).key]
-            case ListSettings():
-                return dict(self._values)
             case DescribeSettings():
                 return [self._row(key) for key in self._table]
             case GetInForce():

@@ -76,9 +76,6 @@ def answer(database: peewee.Database, message: Message[Any]) -> Any:
         case messages.ListQuickActions():
             order = (quick_actions.c.display_order, quick_actions.c.id)
             return _all(database, _quick_actions().order_by(*order), models.to_quick_action)
-        case messages.GetQuickAction():
-            query = _quick_actions().where(quick_actions.c.id == message.id)
-            return _one(database, query, models.to_quick_action)
         case messages.ListUsers():
             query = users.select(*_USER).order_by(users.c.username)
             return _all(database, query, models.to_user)

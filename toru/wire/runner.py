@@ -133,11 +133,6 @@ def forget(run_id: str) -> bytes:
     return encode_json({"type": "forget", "id": run_id})
 
 
-def shutdown() -> bytes:
-    """Return the frame that ends all runs and the runner."""
-    return encode_json({"type": "shutdown", "end_runs": True})
-
-
 def _capture(message: SpawnRun, relay_id: int | None) -> dict[str, object]:
     if relay_id is None:
         return {"capture": "store", "output_limit_bytes": message.output_limit_bytes}

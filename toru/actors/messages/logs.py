@@ -5,7 +5,6 @@ Runs on: any thread; frozen values only.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
 import msgspec
@@ -15,10 +14,6 @@ from toru.actors.runtime import Message
 Level = Literal["trace", "debug", "info", "warn", "error"]
 LEVELS: tuple[Level, ...] = ("trace", "debug", "info", "warn", "error")
 """The levels, the least important first."""
-
-LINES_A_MESSAGE = 64
-TEXT_A_MESSAGE = 64 * 1024
-"""How many characters of messages and errors one message holds, unless one line alone has more."""
 
 
 class LogLine(msgspec.Struct, frozen=True):
@@ -91,18 +86,3 @@ class ReadLogPage(Message[LogPage], frozen=True):
     page: int = 0
     page_size: int = 100
     level: Level = "info"
-
-
-def log_messages(lines: Iterable[LogLine]) -> Iterator[LogLines]:
-    """Part lines into messages of at most 64 lines and 64 KiB, so that mailboxes stay small."""
-    part: list[LogLine] = []
-    size = 0
-    for line in lines:
-        length = len(line.message) + len(line.error or "")
-        if part and (len(part) == LINES_A_MESSAGE or size + length > TEXT_A_MESSAGE):
-            yield LogLines(tuple(part))
-            part, size = [], 0
-        part.append(line)
-        size += length
-    if part:
-        yield LogLines(tuple(part))

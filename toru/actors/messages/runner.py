@@ -140,10 +140,6 @@ class ForgetRun(Message[None], frozen=True):
     id: str
 
 
-class StopRunner(Message[None], frozen=True):
-    """End all runs and the runner itself."""
-
-
 # From RunnerLink
 
 

@@ -29,16 +29,6 @@ class SettingRow(msgspec.Struct, frozen=True):
     read_only: bool
 
 
-class GetSetting(Message[str], frozen=True):
-    """One setting's value in force. NotFound."""
-
-    key: str
-
-
-class ListSettings(Message[dict[str, str]], frozen=True):
-    """All settings in force, defaults included."""
-
-
 class DescribeSettings(Message[list[SettingRow]], frozen=True):
     """All settings with their defaults and descriptions."""
 

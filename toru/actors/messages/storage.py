@@ -340,12 +340,6 @@ class ListQuickActions(Message[list[QuickAction]], frozen=True):
     """Quick actions by display order, then id."""
 
 
-class GetQuickAction(Message[QuickAction | None], frozen=True):
-    """One quick action."""
-
-    id: int
-
-
 class ListUsers(Message[list[User]], frozen=True):
     """All users by name."""
 
