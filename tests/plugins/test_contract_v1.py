@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from tests.support.hub import wait_until
-from tests.support.outsiders import outsider
+from tests.support.outsiders import lifecycle, outsider
 from tests.support.plugin_files import Plugins, at_once, is_alive
 
 FRAME_LIMIT = 16 * 1024 * 1024
@@ -26,14 +26,14 @@ KINDS = {
     "python-threads-flat": ("python", "flat", "threads"),
     "python-threads-nested": ("python", "nested", "threads"),
     "python-alone-flat": ("python", "flat", "alone"),
-    "python-alone-nested": ("python", "nested", "alone"),
+    "python-once-nested": ("python", "nested", "once"),
     "node-flat": ("node", "flat", ""),
     "node-nested": ("node", "nested", ""),
     "perl-flat": ("perl", "flat", ""),
     "perl-nested": ("perl", "nested", ""),
 }
 THREADED = ["python-threads-flat", "python-threads-nested"]
-ALONE = ["python-alone-flat", "perl-nested"]
+ALONE = ["python-alone-flat", "python-once-nested", "perl-nested"]
 
 TEXTS = {
     "ascii": "hello",
@@ -62,7 +62,8 @@ def running(plugins: Plugins) -> Plugins:
     present = [plugin_id for plugin_id in KINDS if can_run(plugin_id)]
     for plugin_id in present:
         plugins.write(plugin_id, outsider(plugin_id, *KINDS[plugin_id]))
-    plugins.ready(*present)
+    plugins.put("bad-kv-flat", "bad-kv-nested")
+    plugins.ready(*present, "bad-kv-flat", "bad-kv-nested")
     return plugins
 
 
@@ -73,13 +74,6 @@ def plugin_id(request: pytest.FixtureRequest, running: Plugins) -> str:
     if not can_run(chosen):
         pytest.skip(f"{KINDS[chosen][0]} is not on this machine")
     return chosen
-
-
-def lifecycle(plugins: Plugins, plugin_id: str, action: str) -> list[dict[str, Any]]:
-    """Return the messages of the lifecycle that a plugin has logged, the newest first."""
-    lines = [line["message"] for line in plugins.logs(plugin_id)]
-    heard = [json.loads(line[10:]) for line in lines if line.startswith("lifecycle ")]
-    return [message for message in heard if message["payload"]["action"] == action]
 
 
 def is_time(text: str) -> bool:
@@ -219,6 +213,17 @@ def test_kv_may_be_asked_twice_on_one_connection(running: Plugins, plugin_id: st
     assert running.kv(plugin_id, "get", "count").json == {"value": "3"}
 
 
+@pytest.mark.parametrize("shape", ["flat", "nested"])
+def test_kv_needs_only_one_of_its_two_shapes(running: Plugins, shape: str) -> None:
+    plugin_id = f"bad-kv-{shape}"
+    assert running.ask(plugin_id, "/get/k").json == {"value": None}
+    assert running.ask(plugin_id, "/set/k/v").json == {"value": "v"}
+    assert running.ask(plugin_id, "/get/k").json == {"value": "v"}
+    assert running.kv(plugin_id, "get", "k").json == {"value": "v"}
+    assert running.ask(plugin_id, "/delete/k").json == {"value": None}
+    assert running.ask(plugin_id, "/get/k").json == {"value": None}
+
+
 @pytest.mark.parametrize("action", ["list", "getset", "set", "delete-all"])
 def test_a_kv_that_is_wrong_is_answered_with_null_and_a_sentence(
     running: Plugins, action: str
@@ -307,7 +312,7 @@ def test_a_frame_of_16_mib_is_taken_and_a_longer_one_is_502(
     assert running.ask(threaded, "/body", "POST", body=b"x").body == b"x"
 
 
-@pytest.mark.parametrize("plugin_id", ["python-threads-flat", "python-alone-nested", "node-nested"])
+@pytest.mark.parametrize("plugin_id", ["python-threads-flat", "python-once-nested", "node-nested"])
 def test_requests_of_many_megabytes_arrive_and_too_large_ones_are_413(
     running: Plugins, plugin_id: str
 ) -> None:

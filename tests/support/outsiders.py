@@ -1,9 +1,11 @@
 """Version 1 plugins as strangers write them: with the contract's page, sockets and JSON only.
 
 Each text is a whole executable once ``@ID@``, ``@SHAPE@`` (``flat`` or ``nested``) and ``@WAY@``
-(``threads`` or ``alone``; of Python only) are replaced. They differ where the contract leaves
-them free: some close a connection after the answer and some wait for the core to, some say
-``request_id`` twice and some once, and the inner payloads have more fields or fewer.
+(of Python only: ``threads``, ``alone`` with one connection at a time, or ``once``, which is
+``alone`` and closes each connection after its first message) are replaced. They differ where the
+contract leaves them free: some close a connection after the answer and some wait for the core to,
+some say ``request_id`` twice and some once, some say that a key to get has the value null, and
+the inner payloads have more fields or fewer.
 
 The first part of a request's path says what is wanted:
 
@@ -21,10 +23,15 @@ The first part of a request's path says what is wanted:
 One of Python whose id begins with ``memory`` also writes down in its key ``past`` what it is told
 of its lifecycle, over the connection that told it.
 
-Runs on: nothing; these are texts.
+Runs on: nothing; these are texts, and the test's thread.
 """
 
 from __future__ import annotations
+
+import json
+from typing import Any
+
+from tests.support.plugin_files import Plugins
 
 PYTHON = r"""#!/usr/bin/env python3
 import json, os, socket, struct, sys, threading, time
@@ -62,7 +69,7 @@ def pack(message):
 
 def ask_kv(connection, action, key, value=None):
     wish = {"action": action, "key": key}
-    if value is not None:
+    if value is not None or WAY == "once":
         wish["value"] = value
     payload = {"type": "kv", "request_id": "kv-1", **wish, "payload": wish}
     message = {"type": "kv", "timestamp": now(), "request_id": "kv-1", "payload": payload}
@@ -136,6 +143,8 @@ def serve(connection):
                     remember(connection, message["payload"]["action"])
                 if message["payload"]["action"] == "shutdown":
                     os._exit(0)
+            if WAY == "once":
+                return
 
 
 def serve_anyhow(connection):
@@ -151,13 +160,13 @@ if sys.argv[1:] == ["--metadata"]:
     sys.exit(0)
 listener = socket.socket(socket.AF_UNIX)
 listener.bind(os.environ["TORU_PLUGIN_SOCKET"])
-listener.listen(1 if WAY == "alone" else 128)
+listener.listen({"threads": 128, "alone": 1, "once": 5}[WAY])
 while True:
     accepted, _ = listener.accept()
-    if WAY == "alone":
-        serve_anyhow(accepted)
-    else:
+    if WAY == "threads":
         threading.Thread(target=serve_anyhow, args=[accepted], daemon=True).start()
+    else:
+        serve_anyhow(accepted)
 """
 
 NODE = r"""#!/usr/bin/env node
@@ -364,14 +373,23 @@ while (my $peer = $listener->accept) {
 _TEXTS = {"python": PYTHON, "node": NODE, "perl": PERL}
 
 
-def outsider(plugin_id: str, language: str = "python", shape: str = "flat", way: str = "") -> str:
+def outsider(
+    plugin_id: str, language: str = "python", shape: str = "flat", way: str = "threads"
+) -> str:
     """Return the text of an executable.
 
     Args:
         plugin_id: its id; its route is the same with a slash before.
         language: ``python``, ``node`` or ``perl``.
         shape: of its answers, ``flat`` or ``nested``.
-        way: of Python, ``threads`` or ``alone``: one connection at a time.
+        way: of Python, ``threads``, ``alone`` or ``once``.
     """
     text = _TEXTS[language].replace("@ID@", plugin_id)
     return text.replace("@SHAPE@", shape).replace("@WAY@", way)
+
+
+def lifecycle(plugins: Plugins, plugin_id: str, action: str) -> list[dict[str, Any]]:
+    """Return the messages of the lifecycle that a plugin has logged, the newest first."""
+    lines = [line["message"] for line in plugins.logs(plugin_id)]
+    heard = [json.loads(line[10:]) for line in lines if line.startswith("lifecycle ")]
+    return [message for message in heard if message["payload"]["action"] == action]
