@@ -551,6 +551,23 @@ async def test_statistics_show_what_an_actor_does(system, log, doer):
     assert figures.last_error is None
 
 
+async def test_a_recent_peak_lasts_a_window_and_the_highest_for_ever(system, log, doer):
+    address = await system.spawn(ChildSpec("doer", doer, (log,)))
+
+    def peaks() -> tuple[int, int]:
+        (figures,) = system.directory.statistics()
+        return figures.recent_peak, figures.peak_depth
+
+    for reply in [address.ask(Do(lambda actor: time.sleep(0.01))) for _ in range(9)]:
+        await reply
+    recent, highest = peaks()
+    assert recent == highest > 1
+    system.directory.begin_window()
+    assert peaks() == (0, highest)
+    await address.ask(Do(lambda actor: None))
+    assert peaks() == (1, highest)
+
+
 def test_messages_to_the_actors_of_a_loop_that_has_ended_are_refused_at_once(log):
     async def main() -> tuple[ActorSystem, Any, pykka.ActorRef[Any]]:
         system = ActorSystem()

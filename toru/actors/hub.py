@@ -111,7 +111,9 @@ class Hub(LoopActor):
             self._tell(name, Push(frame))
 
     def _publish_actors(self) -> None:
-        figures = self.context.system.directory.statistics()
+        directory = self.context.system.directory
+        figures = directory.statistics()
+        directory.begin_window()
         self._publish(Publish("actors", msgspec.Raw(msgspec.json.encode(figures))))
 
     def _subscribe(self, name: str, topics: tuple[Topic, ...]) -> None:
@@ -140,6 +142,8 @@ class Hub(LoopActor):
         if topic == "resources":
             self._tell_monitor(on=True)
         elif topic == "actors":
+            if self._count(topic) <= 1:
+                self.context.system.directory.begin_window()
             self.timers.every("actors", ACTORS_INTERVAL_S, _PublishActors())
 
     def _rest(self, topics: tuple[Topic, ...]) -> None:

@@ -104,6 +104,11 @@ class Directory:
         """Return the figures of every name, in the order of their first start."""
         return [_statistics(name, entry) for name, entry in list(self._entries.items())]
 
+    def begin_window(self) -> None:
+        """Let the recent peaks of all names begin anew; for the one who publishes them."""
+        for entry in list(self._entries.values()):
+            entry.meter.begin_window(_depth(entry.mailbox))
+
 
 _NOWHERE = Entry("")
 """What an address has found before it looked."""
@@ -168,6 +173,10 @@ class Address:
         return entry.mailbox
 
 
+def _depth(mailbox: Mailbox | None) -> int:
+    return 0 if mailbox is None else len(mailbox)
+
+
 def _statistics(name: str, entry: Entry) -> ActorStatistics:
     meter = entry.meter
     mailbox = entry.mailbox
@@ -177,9 +186,10 @@ def _statistics(name: str, entry: Entry) -> ActorStatistics:
         parent=entry.parent,
         flavour=entry.flavour,
         state=entry.state,
-        mailbox_depth=0 if mailbox is None else len(mailbox),
+        mailbox_depth=_depth(mailbox),
         mailbox_limit=0 if mailbox is None else mailbox.limit,
-        peak_depth=meter.peak_depth,
+        peak_depth=max(meter.peak_depth, meter.recent_peak),
+        recent_peak=meter.recent_peak,
         handled=meter.handled,
         busy_s=round(meter.busy_s, 6),
         refused=meter.refused,

@@ -122,8 +122,8 @@ class LoopCell(Cell):
             return
         items, meter = mailbox.items, self.actor.context.meter
         depth = len(items)
-        if depth > meter.peak_depth:
-            meter.peak_depth = depth
+        if depth > meter.recent_peak:
+            meter.recent_peak = depth
         began = time.perf_counter()
         meter.handled += self._handle_some(min(depth, MESSAGES_A_TURN))
         meter.busy_s += time.perf_counter() - began

@@ -138,8 +138,8 @@ class Mailbox(ABC):
 
     def note_depth(self, depth: int) -> None:
         """Remember how many messages waited, if it is the most so far."""
-        if depth > self._meter.peak_depth:
-            self._meter.peak_depth = depth
+        if depth > self._meter.recent_peak:
+            self._meter.recent_peak = depth
 
     def _stopped(self) -> ActorStopped:
         return ActorStopped(f"{self._name} is not running.")

@@ -17,6 +17,7 @@ class Meter:
         "handled",
         "last_error",
         "peak_depth",
+        "recent_peak",
         "refused",
         "restarts",
     )
@@ -25,10 +26,20 @@ class Meter:
         self.handled = 0
         self.busy_s = 0.0
         self.peak_depth = 0
+        self.recent_peak = 0
         self.refused = 0
         self.dropped = 0
         self.restarts = 0
         self.last_error: str | None = None
+
+    def begin_window(self, depth: int) -> None:
+        """Let ``recent_peak`` begin anew, with the messages that wait now.
+
+        A peak in the same instant on another thread may be left out; counting it for sure would
+        cost every message a lock.
+        """
+        self.peak_depth = max(self.peak_depth, self.recent_peak)
+        self.recent_peak = depth
 
 
 class ActorStatistics(msgspec.Struct, frozen=True):
@@ -43,6 +54,8 @@ class ActorStatistics(msgspec.Struct, frozen=True):
         mailbox_depth: messages waiting now.
         mailbox_limit: messages that may wait.
         peak_depth: the most that ever waited.
+        recent_peak: the most that waited since the figures were last published, a second ago
+            while anybody looks.
         handled: messages handled since the first start.
         busy_s: seconds spent in handling them, on the actor's thread or loop.
         refused: messages refused because the mailbox was full.
@@ -59,6 +72,7 @@ class ActorStatistics(msgspec.Struct, frozen=True):
     mailbox_depth: int
     mailbox_limit: int
     peak_depth: int
+    recent_peak: int
     handled: int
     busy_s: float
     refused: int
