@@ -5,10 +5,12 @@ Runs on: pytest's main thread, against a hub in a process of its own.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 
 import pytest
 
+import toru
 from tests.support.hub import HubProcess
 from tests.support.web import run_script, serving
 
@@ -105,3 +107,13 @@ def test_settings_are_for_the_admin(hub: HubProcess, client: str) -> None:
         assert hub.http(method, path, body, cookie=client).status == 403
         assert hub.http(method, path, body, cookie="").status == 401
     assert in_force(hub)["leftover_policy"] == "end"
+
+
+def test_an_admin_is_told_what_this_installation_is(hub: HubProcess, client: str) -> None:
+    about = hub.get("/api/about")
+    assert about["data_dir"] == str(hub.data_dir)
+    assert about["version"] == toru.__version__
+    assert about["database"] == f"SQLite {sqlite3.sqlite_version}"
+    assert about["started_at"].endswith("Z")
+    assert "password" not in str(about).lower()
+    assert hub.http("GET", "/api/about", cookie=client).status == 403
