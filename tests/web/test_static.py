@@ -27,6 +27,14 @@ PAGE = f"""<!doctype html><title>Toru</title>
 <script type="module" src="/app.js"></script>
 """
 SCRIPT = "export const answer = 42;\n" * 100
+APP = f"/app.js?v={hashlib.sha256(SCRIPT.encode()).hexdigest()[:16]}"
+SENT_MAP = f'{{"imports":{{"preact":"/vendor/preact.js","/app.js":"{APP}"}}}}'
+SENT_PAGE = f"""<!doctype html><title>Toru</title>
+<script type="importmap">{SENT_MAP}</script>
+    <link rel="modulepreload" href="{APP}" />
+<script>alert("never allowed")</script>
+<script type="module" src="{APP}"></script>
+"""
 
 
 @pytest.fixture
@@ -61,10 +69,10 @@ async def get(web: WebStage, path: str, *headers: str, method: str = "GET") -> R
     [
         ("/app.js", "text/javascript; charset=utf-8", SCRIPT),
         ("/lib/tiny.css", "text/css; charset=utf-8", "a{}"),
-        ("/", "text/html; charset=utf-8", PAGE),
-        ("/index.html", "text/html; charset=utf-8", PAGE),
-        ("/history/some/run", "text/html; charset=utf-8", PAGE),
-        ("/scripts/deploy.sh", "text/html; charset=utf-8", PAGE),
+        ("/", "text/html; charset=utf-8", SENT_PAGE),
+        ("/index.html", "text/html; charset=utf-8", SENT_PAGE),
+        ("/history/some/run", "text/html; charset=utf-8", SENT_PAGE),
+        ("/scripts/deploy.sh", "text/html; charset=utf-8", SENT_PAGE),
         ("/app.js?x=1", "text/javascript; charset=utf-8", SCRIPT),
     ],
 )
@@ -95,7 +103,7 @@ async def test_nothing_but_the_dashboards_own_files_is_served(
     assert folder.is_dir()
     await web.serve()
     answer = await get(web, path)
-    assert answer.status == 404 or answer.body.decode() == PAGE
+    assert answer.status == 404 or answer.body.decode() == SENT_PAGE
     for secret in (b"hidden", b"not ours", b"outside"):
         assert secret not in answer.body
 
@@ -107,7 +115,7 @@ async def test_the_content_policy_allows_the_import_map_and_no_other_inline_scri
     assert folder.is_dir()
     await web.serve()
     policy = (await get(web, "/")).headers["content-security-policy"]
-    digest = base64.b64encode(hashlib.sha256(IMPORT_MAP.encode()).digest()).decode()
+    digest = base64.b64encode(hashlib.sha256(SENT_MAP.encode()).digest()).decode()
     assert f"script-src 'self' 'sha256-{digest}';" in policy
     assert policy.count("sha256-") == 1
     for part in (
@@ -157,11 +165,11 @@ async def test_a_path_that_names_its_version_is_kept_for_ever_but_never_a_wrong_
     web: WebStage, folder: Path
 ) -> None:
     await web.serve()
-    digest = hashlib.sha256((folder / "app.js").read_bytes()).hexdigest()[:32]
+    digest = hashlib.sha256((folder / "app.js").read_bytes()).hexdigest()[:16]
     kept = await get(web, f"/app.js?v={digest}")
     assert kept.headers["cache-control"] == "public, max-age=31536000, immutable"
     assert (await get(web, "/app.js?v=old")).headers["cache-control"] == "no-cache"
-    page = hashlib.sha256(PAGE.encode()).hexdigest()[:32]
+    page = hashlib.sha256(SENT_PAGE.encode()).hexdigest()[:16]
     assert (await get(web, f"/?v={page}")).headers["cache-control"] == "no-cache"
 
 
@@ -180,6 +188,8 @@ async def test_a_change_on_the_disk_is_noticed_without_a_restart(
     assert (await get(web, "/new.js")).body == b"new"
     (folder / "new.js").unlink()
     assert (await get(web, "/new.js")).status == 404
+    changed = hashlib.sha256(b"changed").hexdigest()[:16]
+    assert f'src="/app.js?v={changed}"' in (await get(web, "/")).body.decode()
     (folder / "index.html").rename(folder / "gone.html")
     assert (await get(web, "/")).status == 404
 
@@ -211,13 +221,16 @@ def test_the_real_page_has_one_inline_script_its_import_map_and_no_handlers() ->
     assert not re.search(r"\son\w+=", page)
 
 
-def test_every_file_that_the_real_page_names_is_served(hub: HubProcess) -> None:
+def test_every_file_that_the_real_page_names_is_served_and_kept_for_ever(hub: HubProcess) -> None:
     page = hub.http("GET", "/", cookie="")
-    assert page.status == 200
+    assert (page.status, page.headers["Cache-Control"]) == (200, "no-cache")
     named = re.findall(r'(?:src|href)="(/[^"]+)"', page.body.decode())
-    named += re.findall(r'": "(/vendor/[^"]+)"', page.body.decode())
-    assert len(named) > 5
+    named += re.findall(r'":"(/[^"]+)"', page.body.decode())
+    assert len(named) > 50
     for path in named:
-        answer = hub.http("GET", path, cookie="")
+        answer = hub.http("GET", path, cookie="", headers={"Accept-Encoding": "gzip"})
         assert answer.status == 200, path
         assert not answer.headers["Content-Type"].startswith("text/html"), path
+        assert answer.headers["Cache-Control"].endswith("immutable"), path
+        is_small = len(answer.body) < 1200
+        assert is_small or answer.headers.get("Content-Encoding") == "gzip", path

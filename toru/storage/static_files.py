@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import gzip
 import hashlib
 import os
@@ -17,6 +18,7 @@ from pathlib import Path
 import msgspec
 
 from toru import clock
+from toru.storage.static_page import Version, compose, digest_of, version_of
 
 INDEX_PATH = "/index.html"
 
@@ -44,6 +46,8 @@ _INLINE_SCRIPT = re.compile(
     rb"<script(?P<attributes>(?:\s[^>]*)?)>(?P<text>.*?)</script>", re.DOTALL | re.IGNORECASE
 )
 
+_NAMED_BY_PAGES = (".js", ".css", ".svg", ".png", ".webmanifest")
+
 _Stamp = tuple[int, int]
 
 
@@ -68,12 +72,26 @@ class StaticFile(msgspec.Struct, frozen=True):
         return self.content_type.startswith("text/html")
 
 
+class _Survey(msgspec.Struct, frozen=True):
+    """What was found when the folder was looked at.
+
+    Attributes:
+        stamps: when each file was written, and its size.
+        versions: of the files that the page may name, with the stamps that they were read at.
+        page: the page as it is sent, if there is one.
+    """
+
+    stamps: dict[str, _Stamp] = {}
+    versions: dict[str, tuple[_Stamp, Version]] = {}
+    page: StaticFile | None = None
+
+
 class StaticFiles:
     """The files under one folder; what changes on the disk is noticed."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._stamps: dict[str, _Stamp] = {}
+        self._survey = _Survey()
         self._files: dict[str, tuple[_Stamp, StaticFile]] = {}
         self._looked_at = -LOOK_AGAIN_S
         self._reading = asyncio.Lock()
@@ -83,7 +101,9 @@ class StaticFiles:
         if clock.monotonic() - self._looked_at >= LOOK_AGAIN_S:
             async with self._reading:
                 await self._look()
-        stamp = self._stamps.get(path)
+        if path == INDEX_PATH:
+            return self._survey.page
+        stamp = self._survey.stamps.get(path)
         if stamp is None:
             return None
         known = self._files.get(path)
@@ -95,7 +115,7 @@ class StaticFiles:
     async def _look(self) -> None:
         if clock.monotonic() - self._looked_at < LOOK_AGAIN_S:
             return
-        self._stamps = await asyncio.to_thread(_index, self._root)
+        self._survey = await asyncio.to_thread(_look_at, self._root, self._survey)
         self._looked_at = clock.monotonic()
 
     async def _read(self, path: str, stamp: _Stamp) -> StaticFile | None:
@@ -108,6 +128,32 @@ class StaticFiles:
             return None
         self._files[path] = (stamp, loaded)
         return loaded
+
+
+def _look_at(root: Path, before: _Survey) -> _Survey:
+    stamps = _index(root)
+    if stamps == before.stamps:
+        return before
+    versions = dict(_versions(root, stamps, before.versions))
+    try:
+        written = (root / INDEX_PATH.removeprefix("/")).read_bytes()
+    except OSError:
+        return _Survey(stamps, versions)
+    page = compose(written, {path: version for path, (_, version) in versions.items()})
+    return _Survey(stamps, versions, _prepare(page, TYPES[".html"]))
+
+
+def _versions(
+    root: Path, stamps: dict[str, _Stamp], before: dict[str, tuple[_Stamp, Version]]
+) -> Iterator[tuple[str, tuple[_Stamp, Version]]]:
+    for path, stamp in stamps.items():
+        known = before.get(path)
+        if known is not None and known[0] == stamp:
+            yield path, known
+        elif path.endswith(_NAMED_BY_PAGES):
+            with contextlib.suppress(OSError):
+                content = (root / path.removeprefix("/")).read_bytes()
+                yield path, (stamp, version_of(path, content))
 
 
 def _index(root: Path) -> dict[str, _Stamp]:
@@ -130,18 +176,21 @@ def _entries(folder: Path, prefix: str) -> Iterator[tuple[str, _Stamp]]:
 
 
 def _load(path: Path) -> StaticFile:
-    content = path.read_bytes()
-    content_type = TYPES[path.suffix]
+    return _prepare(path.read_bytes(), TYPES[path.suffix])
+
+
+def _prepare(content: bytes, content_type: str) -> StaticFile:
     packed = None
     if len(content) >= _WORTH_PACKING_BYTES and content_type.startswith(_PACKABLE):
         smaller = gzip.compress(content, 9, mtime=0)
         packed = smaller if len(smaller) < len(content) * 0.9 else None
+    is_page = content_type == TYPES[".html"]
     return StaticFile(
         content_type=content_type,
         content=content,
-        digest=hashlib.sha256(content).hexdigest()[:32],
+        digest=digest_of(content),
         packed=packed,
-        script_hashes=_script_hashes(content) if path.suffix == ".html" else (),
+        script_hashes=_script_hashes(content) if is_page else (),
     )
 
 
