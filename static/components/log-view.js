@@ -2,12 +2,12 @@
  * A log: oldest line on top, the live end below, older lines on request.
  * Runs on: the page.
  */
-import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { useConnected } from "../lib/connect.js";
 import { formatExactTime, formatFullTime } from "../lib/format.js";
 import { html } from "../lib/html.js";
 import { socket } from "../lib/hub.js";
-import { LEVELS, PluginLog } from "../lib/plugin-log.js";
+import { furtherFields, LEVELS, PluginLog } from "../lib/plugin-log.js";
 import { Button } from "./button.js";
 import { Empty, Failure, Loading } from "./states.js";
 
@@ -15,16 +15,11 @@ import { Empty, Failure, Loading } from "./states.js";
 /** @import { LogLevel, LogLine } from "../lib/types.js" */
 
 const NEAR_END_PX = 24;
-
-/** @param {LogLine} line */
-function extras({ timestamp, level, plugin, message, error, pid, ...fields }) {
-  const shown = Object.entries(fields);
-  return shown.map(([name, value]) => `${name}=${JSON.stringify(value)}`).join(" ");
-}
+const SEARCH_PAUSE_MS = 250;
 
 /** @param {{line: LogLine}} props */
 export function LogRow({ line }) {
-  const fields = extras(line);
+  const fields = furtherFields(line).join(" ");
   return html`<li data-level=${line.level}>
     <time datetime=${line.timestamp} title=${formatFullTime(line.timestamp)}>${formatExactTime(line.timestamp)}</time>
     <span class="log-level">${line.level}</span>
@@ -73,15 +68,15 @@ function Lines({ log, label }) {
   </div>`;
 }
 
-/** @param {{log: PluginLog, label: string}} props */
-function Content({ log, label }) {
+/** @param {{log: PluginLog, label: string, sought: string}} props */
+function Content({ log, label, sought }) {
   if (!log.entries.value && log.error.value) {
     return html`<${Failure} message=${log.error.value} onRetry=${() => log.refresh()} />`;
   }
   if (!log.entries.value) return html`<${Loading} what="the log" rows=${6} />`;
   if (log.isEmpty.value) {
-    return html`<${Empty} icon="list" title="Nothing is logged">
-      Lines of this level and above appear here as they are written.
+    return html`<${Empty} icon="list" title=${sought ? "No line says this" : "Nothing is logged"}>
+      Lines of this level and above ${sought && "that say it "}appear here as they are written.
     <//>`;
   }
   return html`<${Lines} log=${log} label=${label} />`;
@@ -101,12 +96,31 @@ function LevelChoice({ level, onChoose }) {
   </label>`;
 }
 
+/** @param {{onSeek: (sought: string) => void}} props */
+function SearchField({ onSeek }) {
+  const timer = useRef(0);
+  useEffect(() => () => clearTimeout(timer.current), []);
+  const seek = (/** @type {Event} */ event) => {
+    const { value } = /** @type {HTMLInputElement} */ (event.currentTarget);
+    clearTimeout(timer.current);
+    timer.current = setTimeout(() => onSeek(value.trim()), SEARCH_PAUSE_MS);
+  };
+  return html`<label class="inline log-search">
+    Search
+    <input type="search" maxlength="200" placeholder="in what was logged" onInput=${seek} />
+  </label>`;
+}
+
 /** @param {{id: string, name: string}} props */
 export function LogView({ id, name }) {
   const [level, setLevel] = useState(/** @type {LogLevel} */ ("info"));
-  const log = useConnected(() => new PluginLog(socket, id, level), [id, level]);
+  const [sought, setSought] = useState("");
+  const log = useConnected(() => new PluginLog(socket, id, level, sought), [id, level, sought]);
   return html`<section class="log-view" aria-label="Log">
-    <div class="log-tools"><${LevelChoice} level=${level} onChoose=${setLevel} /></div>
-    <${Content} key=${level} log=${log} label=${`Log of ${name}`} />
+    <div class="log-tools">
+      <${LevelChoice} level=${level} onChoose=${setLevel} />
+      <${SearchField} onSeek=${setSought} />
+    </div>
+    <${Content} key=${`${level} ${sought}`} log=${log} label=${`Log of ${name}`} sought=${sought} />
   </section>`;
 }

@@ -22,6 +22,25 @@ let lastKey = 0;
 /** @param {LogLine} line @returns {LogEntry} */
 const entry = (line) => ({ key: ++lastKey, line });
 
+/**
+ * A line's fields besides those that every line has, as people see them.
+ * @param {LogLine} line
+ */
+export function furtherFields({ timestamp, level, plugin, message, error, pid, ...fields }) {
+  return Object.entries(fields).map(([name, value]) => `${name}=${JSON.stringify(value)}`);
+}
+
+/**
+ * Whether a line says something, in capitals or not: its message, its error or a further field.
+ * The hub looks for the same in older lines.
+ * @param {LogLine} line
+ * @param {string} sought
+ */
+export function says(line, sought) {
+  const texts = [line.message, line.error ?? "", ...furtherFields(line)];
+  return texts.some((text) => text.toLowerCase().includes(sought.toLowerCase()));
+}
+
 export class PluginLog {
   /** Oldest first.
    * @type {import("@preact/signals").Signal<LogEntry[] | null>} */
@@ -33,6 +52,7 @@ export class PluginLog {
   #socket;
   #id;
   #level;
+  #sought;
   #cleanups = new Cleanups();
   /** Lines that were loaded; the tail tells the newest of them once more.
    * @type {Set<string>} */
@@ -46,11 +66,13 @@ export class PluginLog {
    * @param {HubSocket} socket
    * @param {string} id the plugin's
    * @param {LogLevel} level this one and above
+   * @param {string} sought only lines that say this; all when it is empty
    */
-  constructor(socket, id, level) {
+  constructor(socket, id, level, sought) {
     this.#socket = socket;
     this.#id = id;
     this.#level = level;
+    this.#sought = sought;
   }
 
   connect() {
@@ -107,7 +129,9 @@ export class PluginLog {
    * @returns {Promise<LogLine[]>} newest first
    */
   async #page(page) {
-    const query = `page=${page}&page_size=${PAGE}&level=${this.#level}`;
+    const query = new URLSearchParams({ level: this.#level, q: this.#sought });
+    query.set("page", String(page));
+    query.set("page_size", String(PAGE));
     return (await get(`plugins/${encodeURIComponent(this.#id)}/logs?${query}`)).logs;
   }
 
@@ -120,7 +144,8 @@ export class PluginLog {
 
   /** @param {LogLine} line */
   #isWanted(line) {
-    return LEVELS.indexOf(line.level) >= LEVELS.indexOf(this.#level);
+    const isOfLevel = LEVELS.indexOf(line.level) >= LEVELS.indexOf(this.#level);
+    return isOfLevel && says(line, this.#sought);
   }
 
   /** @param {LogEntry} told */

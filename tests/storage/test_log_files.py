@@ -192,6 +192,39 @@ def test_a_rare_level_is_found_at_the_other_end_of_the_log(tmp_path: Path) -> No
     assert [shown["level"] for shown in found] == ["warn", "error"]
 
 
+def sought(path: Path, text: str) -> list[str]:
+    return messages(page([path], 0, 10, "info", "clock", text))
+
+
+def test_lines_are_found_by_what_they_say(tmp_path: Path) -> None:
+    path = tmp_path / "clock.log"
+    said = [
+        LogLine(NOW, "info", "clock", "Gate opened"),
+        LogLine(NOW, "debug", "clock", "gate: checked"),
+        LogLine(NOW, "warn", "clock", 'The pump\tis "dry"', error="no Wasserstand gemäß Gate"),
+        LogLine(NOW, "info", "clock", "pressed", pid=77, fields={"count": 12, "who": "Ärmel"}),
+    ]
+    path.write_bytes(b"".join(map(encode_line, said)))
+    assert sought(path, "gate") == ['The pump\tis "dry"', "Gate opened"]
+    assert (
+        sought(path, "GEMÄß") == sought(path, '"dry') == sought(path, "\tis") == [said[2].message]
+    )
+    assert sought(path, "COUNT=12") == sought(path, "ärmel") == ["pressed"]
+    # What every line has is no find: the id of the plugin, the names of the fields, the process.
+    assert not any(sought(path, text) for text in ("clock", "message", "77", "2026", "warn"))
+    assert len(sought(path, "")) == 3
+
+
+def test_a_rare_word_is_found_at_the_other_end_of_a_large_log_in_pages(tmp_path: Path) -> None:
+    path = tmp_path / "clock.log"
+    common = b"".join(line(number) for number in range(200_000))
+    path.write_bytes(line(-1, pad=" rare") + line(-2, pad=" rare") + common)
+    began = time.perf_counter()
+    assert messages(page([path], 0, 1, sought="RARE")) == ["line -2 rare"]
+    assert messages(page([path], 1, 1, sought="RARE")) == ["line -1 rare"]
+    assert time.perf_counter() - began < 5
+
+
 @pytest.mark.parametrize("plugin", ["", "../x", "a/b", "a.b", "a\0", "ü", "a b", "x" * 201, "a\n"])
 def test_a_name_that_is_no_id_has_no_log(tmp_path: Path, plugin: str) -> None:
     with pytest.raises(BadRequest):

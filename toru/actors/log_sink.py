@@ -247,7 +247,12 @@ class LogReader(ThreadActor):
             path = plugin_log(self._log_dir, asked.plugin)
         try:
             lines = page(
-                files_of(path), asked.page, asked.page_size, asked.level, asked.plugin or ""
+                files_of(path),
+                asked.page,
+                asked.page_size,
+                asked.level,
+                asked.plugin or "",
+                asked.sought,
             )
         except OSError as error:
             raise StorageUnavailable(f"The log cannot be read now: {error.strerror}.") from error

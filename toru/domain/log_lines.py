@@ -5,6 +5,7 @@ Runs on: any thread; pure, apart from what a `LineSplitter` holds.
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import msgspec
@@ -161,6 +162,27 @@ def fields_of(line: LogLine) -> dict[str, Any]:
         fields["pid"] = line.pid
     fields.update((name, value) for name, value in line.fields.items() if name not in _RESERVED)
     return fields
+
+
+def says(fields: dict[str, Any], sought: str) -> bool:
+    """Return whether a line says something: its message, its error, or a further field.
+
+    Capitals and small letters are the same.
+
+    Args:
+        fields: the line, as `fields_of` returns it.
+        sought: any text.
+    """
+    further = {name: value for name, value in fields.items() if name not in _RESERVED}
+    texts = (fields["message"], fields.get("error", ""), *map(_field_text, further.items()))
+    wanted = sought.lower()
+    return any(wanted in text.lower() for text in texts)
+
+
+def _field_text(field: tuple[str, Any]) -> str:
+    """Return a further field as people see it."""
+    name, value = field
+    return f"{name}={json.dumps(value, ensure_ascii=False, separators=(',', ':'))}"
 
 
 def encode_line(line: LogLine) -> bytes:

@@ -22,7 +22,7 @@ import msgspec
 
 from toru.actors.messages.logs import LEVELS, Level
 from toru.clock import format_time
-from toru.domain.log_lines import CUT, fields_of, line_from_fields, line_from_plugin
+from toru.domain.log_lines import CUT, fields_of, line_from_fields, line_from_plugin, says
 from toru.errors import BadRequest
 
 SUPERVISOR_LOG = "plugin-supervisor.log"
@@ -67,7 +67,12 @@ def supervisor_log(log_dir: Path) -> Path:
 
 
 def page(
-    paths: list[Path], number: int, size: int, level: Level = "trace", plugin: str = ""
+    paths: list[Path],
+    number: int,
+    size: int,
+    level: Level = "trace",
+    plugin: str = "",
+    sought: str = "",
 ) -> list[Line]:
     """Return one page of lines, the newest first.
 
@@ -77,12 +82,27 @@ def page(
         size: lines on a page.
         level: that level and above.
         plugin: the plugin that lines are of which do not say it.
+        sought: only lines that say this, as `says` has it; all when it is empty.
 
     Raises:
         OSError: a file is there and cannot be read.
     """
+    if sought:
+        found = _saying(paths, level, plugin, sought)
+        return list(islice(found, number * size, (number + 1) * size))
     wanted = islice(_matching(paths, level, plugin), number * size, (number + 1) * size)
-    return [_read(*found, plugin) for found in wanted]
+    return [_read(*line, plugin) for line in wanted]
+
+
+def _saying(paths: list[Path], level: Level, plugin: str, sought: str) -> Iterator[Line]:
+    """Yield the lines that say what is sought; most others are passed over without being parsed."""
+    is_plain = sought.isascii() and sought.isprintable() and not set('"\\=') & set(sought)
+    raw = sought.lower().encode() if is_plain else b""
+    for line, written_at in _matching(paths, level, plugin):
+        if raw in line.lower():
+            fields = _read(line, written_at, plugin)
+            if says(fields, sought):
+                yield fields
 
 
 def _matching(paths: list[Path], level: Level, plugin: str) -> Iterator[tuple[bytes, str]]:

@@ -80,9 +80,11 @@ class ReadLogPage(Message[LogPage], frozen=True):
         page: 0 is the newest.
         page_size: 1 to 1,000 lines.
         level: that level and above.
+        sought: only lines that say this, in capitals or not; all when it is empty.
     """
 
     plugin: str | None
     page: int = 0
     page_size: int = 100
     level: Level = "info"
+    sought: str = ""

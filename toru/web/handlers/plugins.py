@@ -43,11 +43,15 @@ _ANY: dict[str, Access] = {
 
 
 class LogQuery(Query, frozen=True):
-    """Which page of a log, counted from its end, and which lines: that level and above."""
+    """Which page of a log, counted from its end, and which lines.
+
+    Those of that level and above that say ``q``, in capitals or not.
+    """
 
     page: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 0
     page_size: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 100
     level: Level = "info"
+    q: Annotated[str, msgspec.Meta(max_length=200)] = ""
 
 
 class EventQuery(Query, frozen=True):
@@ -101,9 +105,12 @@ class _WishHandler(ApiHandler):
     roles: ClassVar[dict[str, Access]] = {"POST": "admin"}
     wish: ClassVar[type[Any]]
 
-    @operation(summary="Change the state of a plugin; answered when it is so.", errors=(404, 409))
+    @operation(
+        summary="Change the state of a plugin; answered when it is so, or why it cannot start.",
+        errors=(404, 409, 502, 503),
+    )
     async def post(self, plugin_id: str) -> None:
-        """Answer when the plugin is ready, or gone."""
+        """Answer when the plugin is ready, or gone; 502 when it does not get ready."""
         message: Message[None] = self.wish(plugin_id)
         await self.services.plugins.ask(message, deadline_s=WISH_DEADLINE_S)
         self.answer(Success())
@@ -151,7 +158,7 @@ class LogsHandler(ApiHandler):
     async def get(self, plugin_id: str) -> None:
         """Answer with one page."""
         query = self.query(LogQuery)
-        message = ReadLogPage(plugin_id, query.page, query.page_size, query.level)
+        message = ReadLogPage(plugin_id, query.page, query.page_size, query.level, query.q)
         self.answer(await self.services.log_reader.ask(message))
 
 
