@@ -32,6 +32,7 @@ from toru.actors.log_sink import (
 )
 from toru.actors.messages.auth import Session
 from toru.actors.monitor import Monitor
+from toru.actors.outputs import output_specs
 from toru.actors.password_hasher import PasswordHasher
 from toru.actors.plugin import PluginServices
 from toru.actors.plugin_folder import PluginFolder
@@ -174,6 +175,7 @@ def actor_specs(
         args=(tasks, at("scripts"), at("quick_actions"), at("settings")),
         shutdown_s=10.0,
     )
+    yield from output_specs(system, tasks.runs_dir)
     yield supervisor_log_sink(config.log_dir)
     yield ChildSpec(PLUGIN_LOGS, PluginLogs, args=(log_sinks,), shutdown_s=10.0)
     yield log_reader(config.log_dir)

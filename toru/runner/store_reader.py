@@ -6,7 +6,7 @@ Runs on: any thread, one reader object on one thread at a time; it blocks on fil
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -76,6 +76,10 @@ class _Record(NamedTuple):
     end: int
     stream: int
     time: float
+
+
+_Ranges = Callable[[Header, int, int], list[_Record]]
+"""Tells the ranges that make up some kept bytes, or the first of them."""
 
 
 class _OvertakenError(Exception):
@@ -148,19 +152,40 @@ class OutputReader:
         Raises:
             ValueError: a negative offset or a limit below 1.
         """
+        return self._read_steadily(offset, limit_bytes, self._streams)
+
+    def read_records(self, offset: int, limit_bytes: int) -> Slice:
+        """Return what ``read`` does, a piece a record: with the time of each.
+
+        A gap is told whole: it may begin before ``offset``, and end behind the limit.
+
+        Raises:
+            ValueError: a negative offset or a limit below 1.
+        """
+        return self._read_steadily(offset, limit_bytes, self._single_records)
+
+    def read_plain(self, offset: int, limit_bytes: int) -> Slice:
+        """Return what ``read`` does, with no regard to streams and times: in few pieces.
+
+        Raises:
+            ValueError: a negative offset or a limit below 1.
+        """
+        return self._read_steadily(offset, limit_bytes, self._plain)
+
+    def _read_steadily(self, offset: int, limit_bytes: int, ranges: _Ranges) -> Slice:
         if offset < 0 or limit_bytes < 1:
             raise ValueError(f"Cannot read {limit_bytes} bytes from offset {offset}.")
         header = self._header()
         for _ in range(_OVERTAKEN_READS):
             try:
-                return self._read(header, offset, limit_bytes)
+                return self._read(header, offset, limit_bytes, ranges)
             except _OvertakenError:
                 header = self._header()
         # The writer is faster than this reader: jump to where it will not be soon.
         header.reserved = max(header.reserved, header.size) + header.half // 2
         header.reserved = min(header.reserved, header.size + header.half)
         try:
-            return self._read(header, offset, limit_bytes)
+            return self._read(header, offset, limit_bytes, ranges)
         except _OvertakenError:
             return Slice((), min(offset, header.size), header.size)
 
@@ -198,17 +223,19 @@ class OutputReader:
         header.open_stream = STDOUT
         return header
 
-    def _read(self, header: Header, offset: int, limit_bytes: int) -> Slice:
+    def _read(self, header: Header, offset: int, limit_bytes: int, ranges: _Ranges) -> Slice:
         pieces: list[Piece | Gap] = []
         left, size = limit_bytes, header.size
         self._lowest_offset = self._lowest_record = _NOTHING_READ
         while offset < size and left > 0 and len(pieces) < _PIECES_A_SLICE:
             if offset >= header.half and offset < header.tail_start:
-                pieces.append(Gap(offset, min(header.tail_start, size)))
+                whole = ranges == self._single_records
+                start = header.half if whole else offset
+                pieces.append(Gap(start, min(header.tail_start, size)))
                 offset = pieces[-1].end
                 continue
             border = header.half if offset < header.half else size
-            found = self._read_kept(header, offset, min(offset + left, border))
+            found = self._read_kept(header, offset, min(offset + left, border), ranges)
             pieces += found
             left -= found[-1].end - offset
             offset = found[-1].end
@@ -224,9 +251,11 @@ class OutputReader:
         if data_overwritten or self._lowest_record < now.first_tail_record:
             raise _OvertakenError
 
-    def _read_kept(self, header: Header, start: int, end: int) -> list[Piece | Gap]:
+    def _read_kept(
+        self, header: Header, start: int, end: int, ranges: _Ranges
+    ) -> list[Piece | Gap]:
         """Read a range that is kept and does not cross ``half``; at least one piece of it."""
-        runs = self._streams(header, start, end)
+        runs = ranges(header, start, end)
         # What is lost may never have been written, so that the file ends there: no read across it.
         lost = any(run.stream == LOST for run in runs)
         data = b"" if lost else self._data(header, start, runs[-1].end)
@@ -257,7 +286,19 @@ class OutputReader:
             data += os.pread(self._log, end - start - room, header.half)
         return data
 
-    def _streams(self, header: Header, start: int, end: int) -> list[_Record]:
+    def _plain(self, header: Header, start: int, end: int) -> list[_Record]:
+        """Return one range; only where bytes may be lost is it worth a look at the index."""
+        if header.lost_bytes:
+            return self._streams(header, start, end)
+        return [_Record(start, end, STDOUT, 0.0)]
+
+    def _single_records(self, header: Header, start: int, end: int) -> list[_Record]:
+        """Return the records that make up ``[start, end)``, or its beginning; a lost one whole."""
+        return self._streams(header, start, end, merge=False)
+
+    def _streams(
+        self, header: Header, start: int, end: int, *, merge: bool = True
+    ) -> list[_Record]:
         """Return the ranges of one stream each that make up ``[start, end)``, or its beginning."""
         merged: list[_Record] = []
         position = start
@@ -273,7 +314,9 @@ class OutputReader:
                 if position >= end:
                     break
             part = _Record(position, min(record.end, end), record.stream, record.time)
-            if merged and merged[-1].stream == part.stream:
+            if not merge and part.stream == LOST:
+                part = record
+            elif merge and merged and merged[-1].stream == part.stream:
                 part = merged.pop()._replace(end=part.end)
             merged.append(part)
             position = part.end

@@ -11,6 +11,7 @@ from typing import Any
 
 from toru.actors.log_sink import LOG_READER
 from toru.actors.messages.auth import Session
+from toru.actors.outputs import OUTPUTS
 from toru.actors.plugin_places import PluginPlaces
 from toru.actors.runtime import ActorSystem, Address
 from toru.clock import utc_now
@@ -41,6 +42,7 @@ class Services:
     plugins: Address
     plugin_places: PluginPlaces
     log_reader: Address
+    outputs: Address
     started_at: str
     open_client: Callable[[Any, Session], Address]
     close_client: Callable[[Address], None]
@@ -71,6 +73,7 @@ def services_of(
         plugins=at("plugin_manager"),
         plugin_places=places,
         log_reader=at(LOG_READER),
+        outputs=at(OUTPUTS),
         started_at=utc_now(),
         open_client=open_client,
         close_client=close_client,
