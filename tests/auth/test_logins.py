@@ -32,7 +32,7 @@ from toru.actors.messages.storage import (
     LoginAttempt,
     SetPasswordHash,
 )
-from toru.actors.password_hasher import PARAMETERS
+from toru.actors.password_hasher import PARAMETERS, nobodys_hash
 from toru.errors import BadRequest, Conflict, LockedOut, ToruError, Unauthorized
 
 pytestmark = pytest.mark.gen_test
@@ -133,6 +133,16 @@ async def test_every_refusal_costs_exactly_one_verification(stage: AuthStage) ->
         before = handled(stage)
         await refusal(stage, username, password, "192.0.2.1")
         assert handled(stage) == before + 1, username
+
+
+async def test_nobodys_hash_has_the_costs_of_a_users_and_is_of_no_password() -> None:
+    hasher = argon2.PasswordHasher(**PARAMETERS)
+    nobodys, users = nobodys_hash(hasher), hasher.hash(PASSWORD)
+    assert argon2.extract_parameters(nobodys) == argon2.extract_parameters(users)
+    assert [len(part) for part in nobodys.split("$")] == [len(part) for part in users.split("$")]
+    with pytest.raises(argon2.exceptions.VerifyMismatchError):
+        hasher.verify(nobodys, PASSWORD)
+    assert nobodys_hash(hasher) != nobodys
 
 
 async def test_nobodys_hash_takes_as_long_as_a_users(stage: AuthStage) -> None:

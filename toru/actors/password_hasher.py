@@ -5,6 +5,7 @@ Runs on: its own thread. The hub has two, so at most two hashes are computed at 
 
 from __future__ import annotations
 
+import base64
 import logging
 import secrets
 from typing import Any, ClassVar
@@ -36,11 +37,7 @@ class PasswordHasher(ThreadActor):
         """
         super().__init__(context)
         self._argon2 = argon2.PasswordHasher(**(parameters or PARAMETERS))
-        self._nobodys = ""
-
-    def on_start(self) -> None:
-        """Make the hash that unknown names are checked against."""
-        self._nobodys = self._argon2.hash(secrets.token_urlsafe(32))
+        self._nobodys = nobodys_hash(self._argon2)
 
     def on_receive(self, message: Message[Any]) -> Any:
         """Hash or verify."""
@@ -83,3 +80,18 @@ class PasswordHasher(ThreadActor):
             or stored.memory_cost < mine.memory_cost
             or stored.hash_len < mine.hash_len
         )
+
+
+def nobodys_hash(hasher: argon2.PasswordHasher) -> str:
+    """Return what unknown names are checked against: as dear as a user's hash, and of no password.
+
+    It is random where a hash would be, so that it costs nothing to make. The format is that of
+    argon2's reference implementation.
+    """
+    costs = f"m={hasher.memory_cost},t={hasher.time_cost},p={hasher.parallelism}"
+    salt, digest = map(_unpadded, (hasher.salt_len, hasher.hash_len))
+    return f"$argon2id$v={argon2.low_level.ARGON2_VERSION}${costs}${salt}${digest}"
+
+
+def _unpadded(size_bytes: int) -> str:
+    return base64.b64encode(secrets.token_bytes(size_bytes)).decode().rstrip("=")
