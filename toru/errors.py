@@ -14,7 +14,7 @@ Runs on: any thread.
     ├── TooLarge         413 a body over its limit
     ├── MisdirectedHost  421 a request for a host that is not served
     ├── LockedOut        429 too many failed logins; carries the seconds left
-    ├── BadGateway       502 a plugin died, or answered what cannot be passed on
+    ├── BadGateway       502 a plugin died, does not start, or answered what cannot be passed on
     ├── Unavailable      503 cannot be done now; trying again later may help
     │   ├── ActorUnavailable     the actor is stopped or being replaced
     │   ├── MailboxFull          the actor has more to do than it takes
@@ -134,7 +134,7 @@ class LockedOut(ToruError):
 
 
 class BadGateway(ToruError):
-    """A plugin died, or answered what cannot be passed on."""
+    """A plugin died, does not start, or answered what cannot be passed on."""
 
     status = 502
     default_code = "bad_gateway"

@@ -169,6 +169,22 @@ def test_the_tenth_failure_in_a_row_disables_and_says_so() -> None:
     )
     assert "10 times in a row" in (walk.state.reason or "")
     assert walk.events() == ["started", *["crashed", "restarted"] * 9, "crashed", "disabled"]
+    assert walk.state.restarts == 9
+
+
+def test_restarts_count_each_start_after_a_pause_and_no_other() -> None:
+    walk = Walk()
+    for _ in range(3):
+        walk.exit(1)  # before it is ready
+        walk.fire()
+    assert walk.state.restarts == 3
+    walk.exit(1)
+    walk.do(life.Enable("a"))  # the pause is cut short by a person
+    walk.ready()
+    walk.do(life.Restart("b"))
+    walk.exit(0)
+    walk.ready()
+    assert (walk.state.spawn, walk.state.restarts) == (6, 3)
 
 
 def test_jitter_only_stretches_the_backoff() -> None:
@@ -578,7 +594,7 @@ def test_a_request_is_refused_by_the_phase(state: PluginState, status: int | Non
         ("superseded", 409),
         ("disabled", 409),
         ("broken_plugin", 409),
-        ("start_failed", 503),
+        ("start_failed", 502),
         ("shutting_down", 503),
         ("removed", 404),
     ],

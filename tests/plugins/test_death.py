@@ -152,8 +152,9 @@ def test_the_tenth_failure_in_a_row_disables_and_says_so(own_hub: HubProcess) ->
     config = json.loads((plugins.folder / ".metadata" / "config.json").read_text())
     assert config["plugins"] == {"bad-exit-at-once-7": False}
     assert plugins.ask("bad-exit-at-once-7").status == 404
+    assert plugins.view("bad-exit-at-once-7")["figures"]["restarts"] == 9  # it never got ready
     answer = plugins.wish("bad-exit-at-once-7", "enable")  # it fails again, and says so
-    assert answer.status == 503
+    assert (answer.status, answer.json["code"]) == (502, "start_failed")
     assert "exited with code 7" in answer.json["error"]
 
 

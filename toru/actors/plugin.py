@@ -275,7 +275,6 @@ class Plugin(LoopActor):
                 if self._link is not None:
                     self._link.fail(sentence)
             case life.RecordEvent(event_type, details):
-                self._figures.restarts += event_type == "restarted"
                 self._records.put_nowait(self._record(event_type, details))
             case life.PersistEnabled(enabled):
                 self._records.put_nowait(self._persist(enabled))
@@ -573,7 +572,11 @@ class Plugin(LoopActor):
             protocol=state.speaks if state.process == "alive" else state.protocol,
             pid=state.pid,
             socket_path=str(self._socket_path),
-            figures=self._figures.view(process, None if since is None else monotonic() - since),
+            figures=self._figures.view(
+                process,
+                restarts=state.restarts,
+                uptime_s=None if since is None else monotonic() - since,
+            ),
         )
 
     def _publish(self, data: dict[str, Any]) -> None:

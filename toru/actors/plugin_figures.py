@@ -1,4 +1,4 @@
-"""What is counted of one plugin: requests, errors, how long answers take, restarts.
+"""What is counted of one plugin: requests, errors, how long answers take.
 
 Runs on: the event loop, owned by one `Plugin`.
 """
@@ -17,7 +17,6 @@ class Figures:
     """Running counts; the times of the last 1,000 answers."""
 
     def __init__(self) -> None:
-        self.restarts = 0
         self._requests = 0
         self._errors = 0
         self._times_s: deque[float] = deque(maxlen=ANSWERS_KEPT)
@@ -32,7 +31,9 @@ class Figures:
         self._requests += 1
         self._errors += 1
 
-    def view(self, process: ProcessFigures | None, uptime_s: float | None) -> PluginFigures:
+    def view(
+        self, process: ProcessFigures | None, *, restarts: int, uptime_s: float | None
+    ) -> PluginFigures:
         """Return the figures as the API shows them."""
         times = sorted(self._times_s)
         return PluginFigures(
@@ -42,7 +43,7 @@ class Figures:
             errors=self._errors,
             latency_p50_ms=_quantile_ms(times, 0.5),
             latency_p99_ms=_quantile_ms(times, 0.99),
-            restarts=self.restarts,
+            restarts=restarts,
             uptime_s=None if uptime_s is None else round(uptime_s, 1),
         )
 

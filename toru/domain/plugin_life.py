@@ -10,7 +10,7 @@ from typing import Any, Literal
 import msgspec
 
 from toru.domain.plugin_metadata import BrokenPlugin
-from toru.errors import Conflict, NotFound, ToruError, Unavailable
+from toru.errors import BadGateway, Conflict, NotFound, ToruError, Unavailable
 
 Phase = Literal[
     "discovered",
@@ -65,6 +65,7 @@ class PluginState(msgspec.Struct, frozen=True):
         start_deadline: monotonic seconds; when it must be ready.
         healthy_since: monotonic seconds; None while it is not ready.
         failures: in a row.
+        restarts: starts that a pause after a failure has led to, whether it got ready or not.
         misses: pings without an answer, in a row.
         degraded: it says itself that it is not well; that never restarts it.
         timer: the one that runs; every phase has at most one.
@@ -90,6 +91,7 @@ class PluginState(msgspec.Struct, frozen=True):
     start_deadline: float = 0.0
     healthy_since: float | None = None
     failures: int = 0
+    restarts: int = 0
     misses: int = 0
     degraded: bool = False
     timer: TimerKind | None = None
@@ -420,7 +422,9 @@ def refusal_error(refusal: Refusal) -> ToruError:
             return BrokenPlugin(refusal.sentence)
         case "removed":
             return NotFound(refusal.sentence)
-        case "start_failed" | "shutting_down":
+        case "start_failed":
+            return BadGateway(refusal.sentence, code=refusal.code)
+        case "shutting_down":
             return Unavailable(refusal.sentence, code=refusal.code)
         case "superseded" | "disabled":
             return Conflict(refusal.sentence, code=refusal.code)

@@ -483,6 +483,7 @@ def _timer_fired(draft: _Draft, kind: TimerKind, serial: int) -> None:
             draft.do(life.LogLine("error", "It has outlived a SIGKILL; it is killed again."))
             _step(draft, "kill")
         case "backoff":
+            draft.set(restarts=draft.state.restarts + 1)
             _start(draft)
         case "healthy":
             draft.set(failures=0)

@@ -48,7 +48,7 @@ class PluginFigures(msgspec.Struct, frozen=True):
         errors: those that the hub had to answer 5xx for it.
         latency_p50_ms: the median of its last 1,000 answers.
         latency_p99_ms: the 99th of 100 of them.
-        restarts: how often it was started again after a failure.
+        restarts: how often it was started again after a failure, whether it got ready or not.
         uptime_s: seconds since it last got ready; None when it is not.
     """
 
@@ -110,7 +110,7 @@ class GetPlugin(Message[PluginView], frozen=True):
 
 
 class EnablePlugin(Message[None], frozen=True):
-    """Enable it; answered when it is ready. NotFound, Conflict when it is broken or fails."""
+    """Enable it; answered when it is ready. NotFound, Conflict when broken, `BadGateway`."""
 
     id: str
 
@@ -122,7 +122,7 @@ class DisablePlugin(Message[None], frozen=True):
 
 
 class RestartPlugin(Message[None], frozen=True):
-    """Restart it; answered when it is ready again. NotFound, Conflict when it is disabled."""
+    """Restart it; answered when it is ready. NotFound, Conflict when disabled, `BadGateway`."""
 
     id: str
 
