@@ -237,11 +237,18 @@ def test_the_pauses_of_plugins_can_be_scaled(environ: dict[str, str]) -> None:
             load_config(environ | {"TORU_PLUGIN_BACKOFF": text})
 
 
-def test_the_time_after_which_failures_of_plugins_are_forgotten_can_be_chosen(
-    environ: dict[str, str],
+@pytest.mark.parametrize(
+    ("name", "field", "wrong"),
+    [
+        ("TORU_PLUGIN_HEALTHY_S", "plugin_healthy_s", ["-1", "long", "inf", "86401"]),
+        ("TORU_PLUGIN_LOOK_S", "plugin_look_s", ["0", "-1", "often", "nan", "3601"]),
+    ],
+)
+def test_the_times_of_plugins_can_be_chosen(
+    environ: dict[str, str], name: str, field: str, wrong: list[str]
 ) -> None:
-    assert load_config(environ).plugin_healthy_s is None
-    assert load_config(environ | {"TORU_PLUGIN_HEALTHY_S": "6"}).plugin_healthy_s == 6.0
-    for text in ("-1", "long", "inf", "86401"):
-        with pytest.raises(ConfigError, match="TORU_PLUGIN_HEALTHY_S"):
-            load_config(environ | {"TORU_PLUGIN_HEALTHY_S": text})
+    assert getattr(load_config(environ), field) is None
+    assert getattr(load_config(environ | {name: "6"}), field) == 6.0
+    for text in wrong:
+        with pytest.raises(ConfigError, match=name):
+            load_config(environ | {name: text})

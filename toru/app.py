@@ -198,6 +198,7 @@ def actor_specs(
         instance_id=storage.instance_id,
         backoff=config.plugin_backoff,
         healthy_s=config.plugin_healthy_s,
+        look_s=config.plugin_look_s,
     )
     yield ChildSpec(
         "plugin_manager",

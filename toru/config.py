@@ -80,6 +80,7 @@ class Config:
             is 1, give or take 20 % so that plugins that fell together rise apart.
         plugin_healthy_s: seconds of good health after which a plugin's failures are forgotten;
             None is 60.
+        plugin_look_s: seconds between two looks at the folder of the plugins; None is 1.
         log_dir: the folder of the logs, already known to be writable.
         log_level: ``error``, ``warning``, ``info`` or ``debug``.
         warnings: sentences that the start shows, once each.
@@ -100,6 +101,7 @@ class Config:
     socket_dir: Path
     plugin_backoff: float | None
     plugin_healthy_s: float | None
+    plugin_look_s: float | None
     log_dir: Path
     log_level: str
     warnings: tuple[str, ...] = ()
@@ -145,8 +147,9 @@ def load_config(
         scripts_dir=_folder_to_read(environ, "SCRIPTS_DIR", "scripts"),
         plugins_dir=_folder_to_read(environ, "TORU_PLUGINS_DIR", "plugins"),
         socket_dir=_path(environ, "TORU_SOCKET_DIR") or data_dir / "run",
-        plugin_backoff=_number(environ, "TORU_PLUGIN_BACKOFF", 100.0),
-        plugin_healthy_s=_number(environ, "TORU_PLUGIN_HEALTHY_S", 86_400.0),
+        plugin_backoff=_number(environ, "TORU_PLUGIN_BACKOFF", 0.0, 100.0),
+        plugin_healthy_s=_number(environ, "TORU_PLUGIN_HEALTHY_S", 0.0, 86_400.0),
+        plugin_look_s=_number(environ, "TORU_PLUGIN_LOOK_S", 0.05, 3600.0),
         log_dir=_path(environ, "TORU_LOG_DIR") or SYSTEM_LOG_DIR,
         log_level=_log_level(environ),
     )
@@ -216,7 +219,7 @@ def _flag(environ: Mapping[str, str], name: str) -> bool:
     raise ConfigError(f"{name} must be 1, true, 0 or false, not {environ[name]!r}.")
 
 
-def _number(environ: Mapping[str, str], name: str, most: float) -> float | None:
+def _number(environ: Mapping[str, str], name: str, least: float, most: float) -> float | None:
     text = environ.get(name, "").strip()
     if not text:
         return None
@@ -224,8 +227,8 @@ def _number(environ: Mapping[str, str], name: str, most: float) -> float | None:
         number = float(text)
     except ValueError:
         number = -1.0
-    if not 0.0 <= number <= most:
-        raise ConfigError(f"{name} must be a number from 0 to {most:g}, not {text!r}.")
+    if not least <= number <= most:
+        raise ConfigError(f"{name} must be a number from {least:g} to {most:g}, not {text!r}.")
     return number
 
 

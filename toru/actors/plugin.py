@@ -102,6 +102,7 @@ class PluginServices(msgspec.Struct, frozen=True):
             vary by 20 %, so that plugins that fell together rise apart.
         healthy_s: seconds of good health after which a plugin's failures are forgotten; None
             is `HEALTHY_S`.
+        look_s: seconds between two looks at the folder; None is 1.
     """
 
     runner: Address
@@ -120,6 +121,7 @@ class PluginServices(msgspec.Struct, frozen=True):
     instance_id: str
     backoff: float | None = None
     healthy_s: float | None = None
+    look_s: float | None = None
 
 
 class _LifeTimer(Message[None], frozen=True):

@@ -72,6 +72,7 @@ from toru.errors import Conflict, NotFound, ToruError, Unavailable
 logger = logging.getLogger("toru.plugins")
 
 LOOK_INTERVAL_S = 1.0
+_RUNNER_PAUSE_S = 1.0
 PROBE_S = 300.0
 """How long a probe may take with all those before it: four at a time, some seconds each."""
 STOP_S = 25.0
@@ -90,8 +91,8 @@ class PluginManager(LoopActor):
     """Watches the plugins folder, and supervises one `Plugin` actor a plugin.
 
     A file is probed when it is first seen, and again when it has changed and then stayed the
-    same for a second, so that one that is still being copied is not called broken. A slow probe
-    holds up its own plugin only.
+    same until the next look, a second later, so that one that is still being copied is not called
+    broken. A slow probe holds up its own plugin only.
     """
 
     mailbox_limit = 20_000
@@ -106,6 +107,7 @@ class PluginManager(LoopActor):
         super().__init__(context)
         self._services = services
         self._folder = services.folder
+        self._look_s = LOOK_INTERVAL_S if services.look_s is None else services.look_s
         self._prober = prober
         self._places = places
         self._children = Children(context.system, context.name, self._plugin_gone)
@@ -201,7 +203,7 @@ class PluginManager(LoopActor):
                 return await self._services.runner.ask(ListRunIds(""), deadline_s=30.0)
             except ToruError as error:
                 logger.warning("Plugins wait for the runner: %s", error.sentence)
-                await asyncio.sleep(LOOK_INTERVAL_S)
+                await asyncio.sleep(_RUNNER_PAUSE_S)
 
     def _share(self, runs: tuple[RunStatus, ...]) -> None:
         """Tell each plugin which runs of it there are."""
@@ -225,7 +227,7 @@ class PluginManager(LoopActor):
         except ToruError as error:
             logger.warning("%s", error.sentence)
         finally:
-            self.timers.after("look", LOOK_INTERVAL_S, LookAtFolder())
+            self.timers.after("look", self._look_s, LookAtFolder())
 
     def _take_note(self, files: list[FoundFile]) -> None:
         present = {file.name for file in files}
