@@ -16,8 +16,8 @@ import psutil
 import pytest
 
 from tests.support.hub import HubProcess, wait_until
+from tests.support.hub_actors import hub_actors
 from tests.support.plugin_files import Plugins, is_alive, processes_of
-from toru.actors.log_sink import PluginLogSinks
 from toru.actors.messages.auth import Session
 from toru.actors.messages.plugins import (
     DisablePlugin,
@@ -28,13 +28,8 @@ from toru.actors.messages.plugins import (
     PluginView,
     Replace,
 )
-from toru.actors.plugin_places import PluginPlaces
 from toru.actors.runtime import ActorSystem
-from toru.actors.runtime.loop_lag import LoopLag
-from toru.app import actor_specs
-from toru.config import load_config
 from toru.errors import ToruError
-from toru.storage import open_storage
 
 ADMIN = Session(
     id="", user_id=None, username="admin", display_name="A", role="admin", expires_at=""
@@ -53,21 +48,8 @@ class Stage:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Start the actors, and stop them."""
-        config = load_config(self.folder.env())
-        self.system = ActorSystem()
-        loop_lag = LoopLag(self.system.loop)
-        places = PluginPlaces(self.system)
-        sinks = PluginLogSinks(self.system, config.log_dir)
-        storage = open_storage(config.database_url)
-        try:
-            for spec in actor_specs(
-                self.system, config, storage, {}, loop_lag, sinks, places, 1024
-            ):
-                await self.system.spawn(spec)
+        async with hub_actors(self.folder.env()) as self.system:
             yield
-        finally:
-            await self.system.stop()
-            loop_lag.close()
 
     async def views(self) -> dict[str, PluginView]:
         """Return what the manager lists; nothing while it cannot."""

@@ -12,49 +12,26 @@ import pytest
 from tornado.ioloop import IOLoop
 
 from tests.conftest import Expectation
-from tests.support.hub import end_runner
-from toru.actors.log_sink import PluginLogSinks
+from tests.support.hub import HubProcess
+from tests.support.hub_actors import hub_actors
 from toru.actors.messages.auth import Session
 from toru.actors.messages.tasks import GetTask, ReadOutput, StartTask
-from toru.actors.plugin_places import PluginPlaces
 from toru.actors.runtime import ActorSystem
-from toru.actors.runtime.loop_lag import LoopLag
-from toru.app import actor_specs
-from toru.config import load_config
 from toru.errors import ActorCrashed
-from toru.storage import open_storage
 
 ADMIN = Session("s", None, "admin", "Administrator", "admin", "2099-01-01T00:00:00.000Z")
 ExpectLog = Callable[..., Expectation]
 
 
 @asynccontextmanager
-async def hub_actors(folder: Path) -> AsyncIterator[ActorSystem]:
-    """Start the actors of a hub in this process, without its web."""
-    scripts = folder / "scripts"
-    scripts.mkdir()
-    environ = {
-        "ADMIN_PASSWORD": "Correct-horse-7",
-        "TORU_DATA_DIR": str(folder / "data"),
-        "TORU_LOG_DIR": str(folder / "logs"),
-        "TORU_PLUGINS_DIR": str(folder / "plugins"),
-        "SCRIPTS_DIR": str(scripts),
-    }
-    config = load_config(environ)
-    system = ActorSystem()
-    lag = LoopLag(system.loop)
-    sinks = PluginLogSinks(system, config.log_dir)
-    storage = open_storage(config.database_url)
+async def actors_of(folder: Path) -> AsyncIterator[ActorSystem]:
+    """Start the actors of a hub, and end its runner afterwards."""
+    hub = HubProcess(folder)
     try:
-        for spec in actor_specs(
-            system, config, storage, {}, lag, sinks, PluginPlaces(system), 1024
-        ):
-            await system.spawn(spec)
-        yield system
+        async with hub_actors(hub.env()) as system:
+            yield system
     finally:
-        lag.close()
-        await system.stop()
-        end_runner(config.data_dir)
+        hub.end_runner()
 
 
 async def _start(system: ActorSystem, name: str) -> str:
@@ -91,7 +68,7 @@ async def _poison(system: ActorSystem) -> None:
 async def test_a_failing_task_manager_comes_back_with_its_runs(
     tmp_path: Path, expect_log: ExpectLog
 ) -> None:
-    async with hub_actors(tmp_path) as system:
+    async with actors_of(tmp_path) as system:
         gate = tmp_path / "gate"
         script = tmp_path / "scripts" / "long.sh"
         script.write_text(f'echo one\nwhile [ ! -e "{gate}" ]; do sleep 0.02; done\necho two\n')
@@ -110,7 +87,7 @@ async def test_a_failing_task_manager_comes_back_with_its_runs(
 async def test_a_run_that_ends_while_its_manager_is_replaced_ends_as_it_did(
     tmp_path: Path, expect_log: ExpectLog, io_loop: IOLoop
 ) -> None:
-    async with hub_actors(tmp_path) as system:
+    async with actors_of(tmp_path) as system:
         (tmp_path / "scripts" / "short.sh").write_text("sleep 0.05\nexit 9\n")
         tasks = [await _start(system, "short.sh") for _ in range(8)]
         with expect_log("task_manager crashed"):
@@ -125,7 +102,7 @@ async def test_a_run_that_ends_while_its_manager_is_replaced_ends_as_it_did(
 async def test_a_failing_run_actor_is_replaced_and_reads_on(
     tmp_path: Path, expect_log: ExpectLog, io_loop: IOLoop
 ) -> None:
-    async with hub_actors(tmp_path) as system:
+    async with actors_of(tmp_path) as system:
         gate = tmp_path / "gate"
         script = tmp_path / "scripts" / "long.sh"
         script.write_text(f'echo one\nwhile [ ! -e "{gate}" ]; do sleep 0.02; done\necho two\n')

@@ -145,7 +145,12 @@ class HubProcess:
 
     def end_runner(self) -> None:
         """End every run and the runner, and wait until it is gone."""
-        end_runner(self.data_dir)
+        with contextlib.suppress(OSError), unix_paths.connect(self.runner_socket) as connection:
+            connection.settimeout(20.0)
+            connection.sendall(encode_json({"type": "hello", "protocol": 1}))
+            connection.sendall(encode_json({"type": "shutdown", "end_runs": True}))
+            while connection.recv(65536):
+                pass
 
     @property
     def runner_socket(self) -> Path:
@@ -229,16 +234,6 @@ class HubProcess:
         with self.websocket() as socket:
             socket.send({"type": "run", "script": script})
             return socket.read_run(timeout_s=timeout_s)
-
-
-def end_runner(data_dir: Path) -> None:
-    """End the runner of a data folder with every run, and wait until it is gone."""
-    with contextlib.suppress(OSError), unix_paths.connect(socket_path(data_dir)) as connection:
-        connection.settimeout(20.0)
-        connection.sendall(encode_json({"type": "hello", "protocol": 1}))
-        connection.sendall(encode_json({"type": "shutdown", "end_runs": True}))
-        while connection.recv(65536):
-            pass
 
 
 def _json(data: bytes) -> Any:

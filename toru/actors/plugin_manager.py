@@ -73,6 +73,8 @@ logger = logging.getLogger("toru.plugins")
 
 LOOK_INTERVAL_S = 1.0
 _RUNNER_PAUSE_S = 1.0
+DISCOVERY_S = 5.0
+"""So long after its start at most, questions wait until the files that were there are known."""
 PROBE_S = 300.0
 """How long a probe may take with all those before it: four at a time, some seconds each."""
 STOP_S = 25.0
@@ -120,9 +122,11 @@ class PluginManager(LoopActor):
         self._collisions: dict[str, str] = {}
         self._seen: dict[str, tuple[int, ...]] | None = None
         self._leftovers: dict[str, list[str]] = {}
+        self._discovered = asyncio.Event()
+        self._discovery_deadline = context.system.loop.time() + DISCOVERY_S
 
     def on_start(self) -> None:
-        """Begin; the list is empty until the runner has said what earlier hubs have left."""
+        """Begin; nothing is known until the runner has said what earlier hubs have left."""
         self.background(self._begin())
 
     async def on_stop(self) -> None:  # type: ignore[override]  # pykka's hook, awaited here
@@ -192,6 +196,7 @@ class PluginManager(LoopActor):
         """End what is left of plugins that are not there any more, once all files are known."""
         if self._probing:
             return
+        self._discovered.set()
         unclaimed = [run_id for ids in self._leftovers.values() for run_id in ids]
         self._leftovers.clear()
         for run_id in unclaimed:
@@ -256,13 +261,13 @@ class PluginManager(LoopActor):
 
     async def _probe_and_place(self, file: FoundFile) -> None:
         known = await self._probe(file)
+        with contextlib.suppress(ToruError):
+            self._enabled = await self._folder.ask(LoadEnabled())
         if self._probing.get(file.name) != file.signature:
             return  # it has changed once more meanwhile
         del self._probing[file.name]
         if known is None or (self._seen or {}).get(file.name) != file.signature:
             return  # it is looked at again, or gone
-        with contextlib.suppress(ToruError):
-            self._enabled = await self._folder.ask(LoadEnabled())
         self._known[file.name] = known
         self._place()
 
@@ -352,7 +357,14 @@ class PluginManager(LoopActor):
 
     # What the web asks
 
+    async def _discovery(self) -> None:
+        """Wait until the files that were there at the start are known, or it takes too long."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(self._discovery_deadline):
+                await self._discovered.wait()
+
     async def _list(self, session: Session) -> list[PluginView]:
+        await self._discovery()
         ids = [name.removeprefix(actor_name("")) for name in self._children.names()]
         found = await asyncio.gather(*map(self._describe_anyhow, ids))
         views = [_for(session, view) for view in found if view is not None]
@@ -362,6 +374,7 @@ class PluginManager(LoopActor):
         return sorted(views, key=lambda view: (view.name.lower(), view.id))
 
     async def _get(self, plugin_id: str, session: Session) -> PluginView:
+        await self._discovery()
         if actor_name(plugin_id) in self._children:
             found = await self._describe_anyhow(plugin_id)
             if found is not None:
@@ -382,6 +395,7 @@ class PluginManager(LoopActor):
             return self._views.get(plugin_id)
 
     async def _pass_on(self, plugin_id: str, message: Message[None]) -> None:
+        await self._discovery()
         if actor_name(plugin_id) not in self._children:
             await self._try_broken(plugin_id, message)
         await self._plugin(plugin_id).ask(message, deadline_s=700.0)
@@ -401,6 +415,7 @@ class PluginManager(LoopActor):
             raise Conflict(f"The plugin is broken: {reason}", code="broken_plugin")
 
     async def _kv(self, wanted: PluginKv) -> str | None:
+        await self._discovery()
         if wanted.id not in self._placed or not self._is_enabled(wanted.id):
             raise NotFound("There is no such plugin, or it is disabled.")
         calls = PluginCalls(wanted.id, self._services)
