@@ -30,6 +30,7 @@ from toru.actors.log_sink import (
     log_reader,
     supervisor_log_sink,
 )
+from toru.actors.machine_history import MachineHistory
 from toru.actors.messages.auth import Session
 from toru.actors.monitor import Monitor
 from toru.actors.outputs import output_specs
@@ -39,6 +40,7 @@ from toru.actors.plugin_folder import PluginFolder
 from toru.actors.plugin_manager import PluginManager
 from toru.actors.plugin_places import PluginPlaces
 from toru.actors.plugin_prober import PluginProber
+from toru.actors.processes import Processes
 from toru.actors.quick_actions import QuickActions
 from toru.actors.runner_link import RunnerLink
 from toru.actors.runtime import ActorSystem, Address, Children, ChildSpec, Restart
@@ -150,7 +152,11 @@ def actor_specs(
         },
     )
     yield ChildSpec("scripts", Scripts, args=(at("db_reader"), config.scripts_dir, Path.cwd()))
-    yield ChildSpec("monitor", Monitor, args=(at("hub"), at("db_reader"), loop_lag))
+    yield ChildSpec(
+        "monitor", Monitor, args=(at("hub"), at("db_reader"), at("db_writer"), loop_lag)
+    )
+    yield ChildSpec("machine_history", MachineHistory, args=(at("db_reader"), at("monitor")))
+    yield ChildSpec("processes", Processes)
     yield ChildSpec(
         "quick_actions",
         QuickActions,

@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from toru.actors.messages import storage as messages
+from toru.actors.messages.machine_history import ReadMachineHistory, SaveMachineHistory
 from toru.actors.messages.plugin_storage import (
     InsertPluginEvent,
     KvBatch,
@@ -31,6 +32,7 @@ from toru.actors.messages.plugin_storage import (
     ListPluginEvents,
 )
 from toru.actors.runtime import Message
+from toru.domain.machine_history import Stretch
 from toru.errors import BadRequest, ConfigError, Conflict, NotFound, StorageUnavailable
 from toru.storage import open_storage
 from toru.storage.database import close, execute
@@ -253,6 +255,28 @@ async def test_what_plugins_store_is_kept_as_on_sqlite(actors, postgres_url: str
         assert await write(messages.PurgeOld(NOW, NOW)) == 2
     rows = _execute_all(postgres_url, "SELECT size_bytes, last_version FROM plugin_kv_usage")
     assert rows == [(8, first + 3)]
+
+
+@pytest.mark.gen_test
+async def test_the_machines_history_is_kept_and_rolled_up_as_on_sqlite(
+    actors, postgres_url: str
+) -> None:
+    hour = 500_000 * 3600
+    figures = (12.3, 2.0**33, 0.0, 1.25, 3e9, 17.0, 1.0, 2.0)
+    first, again, last = (
+        Stretch(hour + start, hour + end, figures, figures, (1.5, 0.5), {"/": 81.5})
+        for start, end in ((0, 30), (0, 60), (3600, 3660))
+    )
+    async with actors(open_storage(postgres_url)) as running:
+        write, read = running.writer.ask, running.reader.ask
+        await write(SaveMachineHistory((first,), hour + 30))
+        await write(SaveMachineHistory((again, last), hour + 3660))
+        assert (await read(ReadMachineHistory(hour, hour + 60, 60))).stretches == [again]
+        found = await read(ReadMachineHistory(hour, hour + 7200, 3600))
+        assert found.resolution_s == 3600
+        assert found.stretches == [again, last]
+        await write(SaveMachineHistory((), hour + 500 * 86_400))
+        assert (await read(ReadMachineHistory(hour, hour + 7200, 60))).stretches == []
 
 
 def test_keys_of_an_older_database_gain_a_version_and_a_size(postgres_url: str) -> None:

@@ -75,6 +75,62 @@ def test_whoever_subscribes_gets_a_sample_a_second(hub: HubProcess, client: str)
     assert times == sorted(set(times))
 
 
+def test_the_history_goes_on_and_is_for_everybody(hub: HubProcess, client: str) -> None:
+    def measured(cookie: str) -> list[float]:
+        told = hub.get("/api/resources/history?range=5m", cookie=cookie)
+        return [share for share in told["series"]["cpu"] if share is not None]
+
+    wait_until(lambda: len(measured(hub.cookie)) >= 2)
+    assert measured(client)
+    told = hub.get("/api/resources/history")
+    assert (told["step"], told["resolution"]) == (6, 1)
+    assert len(told["times"]) == len(told["series"]["load"]) in range(599, 603)
+    assert told["from"] < told["to"]
+    long = hub.get("/api/resources/history?range=30d")
+    assert (long["step"], len(long["cores"])) == (7200, len(told["cores"]))
+    begin = "2026-01-01T00:00:00Z"
+    long_ago = hub.get(f"/api/resources/history?from={begin}&to=2026-01-02T00:00:00Z&step=3600")
+    assert long_ago["series"]["cpu"] == [None] * 24
+    assert long_ago["from"] == "2026-01-01T00:00:00.000Z"
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "range=1y",
+        "range=1h&from=2026-01-01T00:00:00Z",
+        "to=2026-01-01T00:00:00Z",
+        "from=yesterday",
+        "from=2026-01-01T00:00:00",
+        "from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z",
+        "from=2026-01-01T00:00:00Z&to=2026-01-02T00:00:00Z&step=1",
+        "from=1990-01-01T00:00:00Z",
+        "step=0",
+        "step=1.5",
+        "range=5m&range=1h",
+        "colour=red",
+    ],
+)
+def test_a_history_that_cannot_be_told_is_refused_in_one_sentence(
+    hub: HubProcess, query: str
+) -> None:
+    answer = hub.http("GET", f"/api/resources/history?{query}")
+    assert answer.status == 400, answer
+    assert answer.json["error"].endswith(".")
+    assert len(answer.json["error"]) < 200
+
+
+def test_rates_and_processes_are_told(hub: HubProcess, client: str) -> None:
+    rates = hub.get("/api/resources", cookie=client)["rates"]
+    assert {"disk_read", "disk_write", "received", "transmitted", "interfaces"} == set(rates)
+    told = hub.get("/api/resources/processes?sort=memory&limit=3")
+    assert len(told["processes"]) == 3
+    assert {"pid", "name", "user", "cpu_percent", "memory_bytes"} <= set(told["processes"][0])
+    assert hub.http("GET", "/api/resources/processes", cookie=client).status == 403
+    for query in ("sort=name", "limit=0", "limit=101"):
+        assert hub.http("GET", f"/api/resources/processes?{query}").status == 400
+
+
 def test_metrics_are_for_the_admin_and_for_prometheus(hub: HubProcess, client: str) -> None:
     assert hub.http("GET", "/api/metrics", cookie=client).status == 403
     assert hub.http("GET", "/api/metrics", cookie="").status == 401

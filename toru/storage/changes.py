@@ -16,9 +16,10 @@ from peewee import fn
 
 from toru.actors.messages import plugin_storage
 from toru.actors.messages import storage as messages
+from toru.actors.messages.machine_history import SaveMachineHistory
 from toru.actors.runtime import Message
 from toru.errors import BadRequest, Conflict, NotFound
-from toru.storage import models, plugin_events
+from toru.storage import machine_history, models, plugin_events
 from toru.storage.database import UNSTORABLE, execute, is_sqlite
 from toru.storage.models import (
     LOGIN_ATTEMPT_COLUMNS,
@@ -39,6 +40,7 @@ from toru.storage.plugin_kv import PluginKv
 _SEVERAL_STATEMENTS = (
     messages.DeleteUser,
     messages.PurgeOld,
+    SaveMachineHistory,
     plugin_storage.KvSet,
     plugin_storage.KvDelete,
     plugin_storage.KvBatch,
@@ -122,6 +124,8 @@ class Changes:
                 return self._plugin_kv.apply(message)
             case plugin_storage.InsertPluginEvent():
                 return plugin_events.insert(self._database, message)
+            case SaveMachineHistory():
+                return machine_history.save(self._database, message)
             case _:
                 raise NotImplementedError(f"DbWriter does not know {type(message).__name__}.")
 

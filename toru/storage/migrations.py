@@ -17,6 +17,7 @@ from toru.storage.database import execute, is_sqlite
 from toru.storage.schema_v1 import TABLES, make_first_schema
 from toru.storage.schema_v2 import make_second_schema
 from toru.storage.schema_v3 import make_third_schema
+from toru.storage.schema_v4 import make_fourth_schema
 
 Migration = Callable[[peewee.Database], None]
 
@@ -24,6 +25,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     make_first_schema,
     make_second_schema,
     make_third_schema,
+    make_fourth_schema,
 )
 """The step to version 1, the step to version 2, …"""
 

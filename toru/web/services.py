@@ -36,6 +36,8 @@ class Services:
     scripts: Address
     quick_actions: Address
     monitor: Address
+    machine_history: Address
+    processes: Address
     reader: Address
     hub: Address
     runner: Address
@@ -67,6 +69,8 @@ def services_of(
         scripts=at("scripts"),
         quick_actions=at("quick_actions"),
         monitor=at("monitor"),
+        machine_history=at("machine_history"),
+        processes=at("processes"),
         reader=at("db_reader"),
         hub=at("hub"),
         runner=at("runner_link"),
