@@ -51,6 +51,7 @@ const ROUTES = [
     view: lazy(async () => (await import("./views/plugin-page.js")).PluginPageView),
     title: pluginName,
   },
+  { pattern: "/users", view: lazy(async () => (await import("./views/users.js")).UsersView) },
 ];
 
 /** @param {string} pathname */

@@ -44,8 +44,14 @@ export function ConfirmDialog() {
     <h2>${asked.title}</h2>
     <p>${asked.text}</p>
     <div class="dialog-actions">
-      <button type="button" class="button plain" onClick=${() => asked.answer(false)}>Keep it</button>
-      <button type="button" class="button danger" onClick=${() => asked.answer(true)}>
+      <button type="button" class="button plain" onClick=${() => asked.answer(false)}>
+        ${asked.cancel ?? "Keep it"}
+      </button>
+      <button
+        type="button"
+        class=${`button ${asked.harmless ? "primary" : "danger"}`}
+        onClick=${() => asked.answer(true)}
+      >
         ${asked.action}
       </button>
     </div>

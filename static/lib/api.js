@@ -95,10 +95,25 @@ export async function getText(path) {
   throw refusal(path, response.status, await readJson(response));
 }
 
+/**
+ * Fetches bytes.
+ * @param {string} path without the leading `/api/`
+ * @param {AbortSignal} [signal] gives up waiting
+ * @returns {Promise<ArrayBuffer>}
+ * @throws {ApiError}
+ */
+export async function getBytes(path, signal) {
+  const response = await send(path, signal ? { signal } : {});
+  if (response.ok) return response.arrayBuffer();
+  throw refusal(path, response.status, await readJson(response));
+}
+
 /** @param {string} path */
 export const get = (path) => request("GET", path);
 /** @param {string} path @param {unknown} [body] */
 export const post = (path, body) => request("POST", path, body);
+/** @param {string} path @param {unknown} body */
+export const put = (path, body) => request("PUT", path, body);
 /** @param {string} path */
 export const del = (path) => request("DELETE", path);
 

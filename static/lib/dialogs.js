@@ -1,5 +1,5 @@
 /**
- * Asks the person to confirm something that cannot be undone.
+ * Asks the person before something is done that cannot be undone, or that others would notice.
  * Runs on: the page.
  */
 import { signal } from "@preact/signals";
@@ -9,6 +9,8 @@ import { signal } from "@preact/signals";
  * @property {string} title
  * @property {string} text
  * @property {string} action the word on the button that does it
+ * @property {string} [cancel] the word on the other one
+ * @property {boolean} [harmless] nothing is lost by it, so its button does not warn
  */
 
 /** @type {import("@preact/signals").Signal<(Question & {answer: (yes: boolean) => void}) | null>} */

@@ -56,6 +56,14 @@ export const PAGES = [
     primary: true,
     words: "extensions health logs",
   },
+  {
+    href: "/users",
+    icon: "users",
+    name: "Users",
+    group: "administration",
+    adminOnly: true,
+    words: "people accounts passwords",
+  },
 ];
 
 /**

@@ -13,6 +13,28 @@
  * @property {Role} role
  */
 
+/**
+ * A user that an administrator keeps.
+ * @typedef {object} Account
+ * @property {number} id
+ * @property {string} username
+ * @property {string} display_name
+ * @property {Role} role
+ * @property {boolean} is_active
+ * @property {string} created_at
+ */
+
+/**
+ * An attempt to log in.
+ * @typedef {object} LoginAttempt
+ * @property {number} id
+ * @property {string} username
+ * @property {string} ip_address
+ * @property {boolean} success
+ * @property {string | null} failure_reason
+ * @property {string} attempted_at
+ */
+
 /** @typedef {"queued" | "running" | "finished" | "failed" | "cancelled" | "interrupted"} TaskState */
 
 /**
@@ -68,6 +90,7 @@
  * @property {string} script_path
  * @property {string | null} [icon]
  * @property {number} display_order
+ * @property {boolean} [confirm] it asks before it runs
  */
 
 /**
