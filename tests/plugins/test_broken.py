@@ -8,14 +8,21 @@ from __future__ import annotations
 import os
 import platform
 import struct
+import threading
 import time
-from pathlib import Path
+import unicodedata
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
+import psutil
 import pytest
 
 from tests.support.hub import HubProcess, wait_until
-from tests.support.plugin_files import Plugins
+from tests.support.load import runner_pid
+from tests.support.plugin_files import QUICK, Plugins, processes_of
 
+MIB = 1024 * 1024
+HANGING = ["bad-meta-hang+a", "bad-meta-hang+b", "bad-meta-hang+c"]
 BROKEN = {
     "bad-meta-garbage": 'It prints no JSON object for --metadata, but "Segmentation fault, or so".',
     "bad-meta-nothing": "It prints nothing for --metadata; it must print one JSON object.",
@@ -26,7 +33,7 @@ BROKEN = {
     "bad-meta-exit-3": "it exited with code 3. The end of its stderr: meta-exit: the licence file "
     "is missing | exiting with 3",
     "bad-meta-killed": "it was ended by SIGKILL",
-    "bad-meta-hang": "It did not exit within 5 seconds of being run with --metadata.",
+    **dict.fromkeys(HANGING, "It did not exit within 5 seconds of being run with --metadata."),
     "bad-meta-huge": "It prints more than 64 KiB for --metadata",
     "bad-meta-bad-id": "id",
     "bad-meta-bad-route": "route",
@@ -46,7 +53,26 @@ BROKEN = {
     "out": "It is a symbolic link that leads out of the plugins folder",
     "nowhere": "It is a symbolic link that leads nowhere.",
     "loop": "It is a symbolic link that leads back to itself.",
+    "ä <b>\n\x1b": 'It has no "#!" line',
+    r"no-utf8-\xff": "Its file name is not UTF-8; rename it.",
 }
+WRONG_METADATA = {
+    r"\033]0;title\007 hello\n": "It prints no JSON object for --metadata",
+    r'{"id": "cut", "name": "C': "is not valid JSON",
+    r'{"id": "a", "version": "1", "route": "/a"}': '"name"',
+    r'{"id": 7, "name": "A", "version": "1", "route": "/a"}': '"$.id"',
+    r'{"id": "route", "name": "A", "version": "1", "route": "/a"}': "a word that Toru needs",
+    r'{"id": "a", "name": "A", "version": "1", "route": "/a/%%2e%%2e"}': "Its route",
+    r'{"id": "a", "name": "A", "version": "1", "route": "/a", "protocols": [3]}': "1 or 2",
+}
+BROKEN |= {f"wrong-{n}": reason for n, reason in enumerate(WRONG_METADATA.values())}
+NO_PLUGINS = ["notes.txt", "quick-v2.binary.bak", "binary", ".binary.swp", "x.BINARY"]
+COMPLAINT = r"""#!/bin/sh
+i=0; while [ $i -lt 40 ]; do echo "line $i" >&2; i=$((i+1)); done
+printf '\033[31mno \377licence\033[0m\r\n' >&2
+printf '%01000d\n' 0 >&2
+exit 3
+"""
 
 
 def elf(machine: int) -> bytes:
@@ -56,35 +82,101 @@ def elf(machine: int) -> bytes:
     return ident + struct.pack(f"{order}HHI", 2, machine, 1) + bytes(40)
 
 
-@pytest.fixture(scope="module")
-def gallery(hub: HubProcess, plugins: Plugins) -> Plugins:
-    """Every kind of broken file beside two that are sound."""
-    bad = [name for name in BROKEN if name.startswith("bad-")]
-    plugins.put(*bad, "bad-meta-same-id+a", "bad-meta-same-route+a")
-    plugins.put("bad-meta-flood-stderr", "bad-meta-child")
+@contextmanager
+def peak_of(pids: list[int]) -> Iterator[Callable[[], int]]:
+    """Watch how much memory processes have; yields how many bytes it grew at most, in sum."""
+    processes = [psutil.Process(pid) for pid in pids]
+    before = most = sum(process.memory_info().rss for process in processes)
+    over = threading.Event()
+
+    def watch() -> None:
+        nonlocal most
+        while not over.wait(0.01):
+            most = max(most, sum(process.memory_info().rss for process in processes))
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield lambda: most - before
+    finally:
+        over.set()
+        thread.join()
+
+
+def hanging_probes(plugins: Plugins) -> list[psutil.Process]:
+    """Return the processes of those that never exit."""
+    return [one for one in processes_of(plugins.folder) if "hang" in str(one.cmdline())]
+
+
+def write_texts(plugins: Plugins) -> None:
+    """Write what the kernel cannot start or what says wrong things."""
     own = {"x86_64": 62, "aarch64": 183}.get(platform.machine(), 62)
     plugins.write("elf", elf(22))
     plugins.write("damaged", elf(own))
     plugins.write("windows", b"MZ\x90\x00" + bytes(60))
     plugins.write("no-line", "echo '{}'\n")
+    plugins.write("ä <b>\n\x1b", "no plugin\n")
     plugins.write("no-interpreter", "#!/opt/none/python9\n")
     plugins.write("no-program", "#!/usr/bin/env python9.9\n")
     plugins.write("crlf", "#!/bin/sh\r\necho hi\r\n")
     plugins.write("not-executable", "#!/bin/sh\n", mode=0o644)
     plugins.write("empty", "")
+    plugins.write("complains", COMPLAINT)
+    for number, printed in enumerate(WRONG_METADATA):
+        plugins.write(f"wrong-{number}", f"#!/bin/sh\nprintf '{printed}'\n")
+
+
+def make_odd_entries(plugins: Plugins) -> None:
+    """Make what is no regular file, lies elsewhere, or has another name than plugins have."""
     (plugins.folder / "folder.binary").mkdir()
     os.mkfifo(plugins.folder / "fifo.binary")
-    outside = hub.folder / "outside"
+    outside = plugins.hub.folder / "outside"
     outside.write_text("#!/bin/sh\n")
     outside.chmod(0o755)
     (plugins.folder / "out.binary").symlink_to(outside)
     (plugins.folder / "nowhere.binary").symlink_to("/opt/none")
     (plugins.folder / "loop.binary").symlink_to("loop.binary")
-    began = time.monotonic()
+    for name in [*NO_PLUGINS, os.fsdecode(b"no-utf8-\xff.binary")]:
+        (plugins.folder / name).write_text(QUICK)
+
+
+def test_hanging_probes_hold_up_nobody_else_and_leave_no_process(plugins: Plugins) -> None:
+    plugins.put(*HANGING)
+    wait_until(lambda: len(hanging_probes(plugins)) == 3, what="the hanging probes")
     plugins.start("quick-v2")
-    assert time.monotonic() - began < 20
-    wait_until(lambda: set(BROKEN) <= set(plugins.all()), timeout_s=30, what="all files")
+    assert plugins.ask("quick-v2").status == 200
+    assert not set(HANGING) & set(plugins.all())
+    assert len(hanging_probes(plugins)) == 3
+    wait_until(lambda: set(HANGING) <= set(plugins.all()), what="the end of their time")
+    assert not hanging_probes(plugins)
+
+
+def test_a_gigabyte_of_metadata_costs_no_memory_and_no_time(plugins: Plugins) -> None:
+    with peak_of([plugins.hub.pid, runner_pid(plugins.hub)]) as growth:
+        plugins.put("bad-meta-huge", "bad-meta-flood-stderr")
+        plugins.ready("bad-meta-flood-stderr")
+        wait_until(lambda: "bad-meta-huge" in plugins.all(), what="the flood's end")
+    assert growth() < 48 * MIB
+
+
+@pytest.fixture(scope="module")
+def gallery(plugins: Plugins) -> Plugins:
+    """Every kind of broken file beside some that are sound."""
+    sound = ["bad-meta-same-id+a", "bad-meta-same-route+a", "bad-meta-child", "quick-v2"]
+    bad = [name for name in BROKEN if name.startswith("bad-")]
+    plugins.put(*sound, *(name for name in bad if name not in (*HANGING, "bad-meta-huge")))
+    plugins.put(*(name for name in (*HANGING, "bad-meta-huge") if name not in plugins.all()))
+    write_texts(plugins)
+    make_odd_entries(plugins)
+    plugins.start("bad-meta-flood-stderr")
+    every = {*BROKEN, "complains"}
+    wait_until(lambda: every <= set(plugins.all()), timeout_s=30, what="all files")
     return plugins
+
+
+def is_shown_as_it_is(text: str) -> bool:
+    """Return whether a text has no control characters."""
+    return not any(unicodedata.category(char)[0] == "C" for char in text)
 
 
 @pytest.mark.parametrize("name", BROKEN)
@@ -92,13 +184,34 @@ def test_a_broken_file_is_listed_with_a_reason(gallery: Plugins, name: str) -> N
     view = gallery.all()[name]
     assert BROKEN[name] in view["reason"], view["reason"]
     assert len(view["reason"]) < 1000
+    assert is_shown_as_it_is(view["reason"])
     assert (view["state"], view["health"], view["running"]) == ("broken", "unhealthy", False)
     assert (view["enabled"], view["pid"], view["socket_path"]) == (False, None, None)
 
 
+def test_a_broken_file_goes_by_its_name_whatever_its_metadata_say(gallery: Plugins) -> None:
+    listed = gallery.all()
+    for number in range(len(WRONG_METADATA)):
+        assert listed[f"wrong-{number}"]["id"] == f"wrong-{number}"
+
+
+def test_the_end_of_stderr_is_shown_on_one_line_and_short(gallery: Plugins) -> None:
+    reason = gallery.all()["complains"]["reason"]
+    assert "it exited with code 3" in reason
+    assert "line 38 | line 39 | [31mno �licence [0m | 000" in reason
+    assert "line 36" not in reason
+    assert len(reason) < 800
+    assert is_shown_as_it_is(reason)
+
+
+def test_names_that_are_no_plugins_are_passed_over(gallery: Plugins) -> None:
+    listed = {plugin["file"] for plugin in gallery.hub.get("/api/plugins")}
+    assert not listed & set(NO_PLUGINS)
+    assert "no-line.binary" in listed
+
+
 def test_the_sound_ones_beside_them_work(gallery: Plugins) -> None:
-    assert gallery.ask("quick-v2").status == 200
-    for name in ("bad-meta-flood-stderr", "bad-meta-child", "collision"):
+    for name in ("quick-v2", "bad-meta-flood-stderr", "bad-meta-child", "collision"):
         gallery.ready(name)
         assert gallery.ask(name).status == 200
 
@@ -116,51 +229,6 @@ def test_a_broken_plugin_cannot_be_enabled_and_says_why(gallery: Plugins) -> Non
     assert "python9" in answer.json["error"]
     assert gallery.wish("bad-meta-bad-id", "restart").status == 409
     assert gallery.ask("elf").status == 404
-
-
-def test_results_of_probes_are_kept_as_long_as_the_file_is_the_same(plugins: Plugins) -> None:
-    counter = plugins.hub.folder / "probes"
-    counter.touch()
-    plugins.write("counted", f"#!/bin/sh\necho x >> {counter}\nexit 3\n")
-    wait_until(lambda: "counted" in plugins.all(), what="the probe")
-    time.sleep(2.5)  # looks at the folder go on meanwhile
-    assert counter.read_text() == "x\n"
-    assert plugins.wish("counted", "restart").status == 409  # somebody wants it looked at again
-    assert counter.read_text() == "x\nx\n"
-
-
-def test_a_repaired_file_is_noticed(plugins: Plugins) -> None:
-    path = plugins.folder / "no-line.binary"
-    source = Path("tests/support/quick_plugin.py").read_bytes()
-    if not path.exists():
-        plugins.write("no-line", "echo\n")
-    path.write_bytes(source)
-    plugins.ready("no-line")
-    path.write_bytes(b"echo\n")
-    view = plugins.wait("no-line", "broken")
-    assert '"#!" line' in view["reason"]
-    assert plugins.ask("no-line").status == 404
-    plugins.write("no-line", source)
-    plugins.ready("no-line")
-
-
-def test_who_gives_an_id_back_makes_room_for_the_other(gallery: Plugins) -> None:
-    gallery.remove("bad-meta-same-id+a")
-    wait_until(
-        lambda: gallery.all().get("bad-meta-same-id+b", {}).get("state") == "ready",
-        what="the other's turn",
-    )
-    gallery.put("bad-meta-same-id+a")
-    wait_until(
-        lambda: gallery.all().get("bad-meta-same-id+a", {}).get("state") == "ready",
-        what="the first's turn",
-    )
-    assert gallery.all()["bad-meta-same-id+b"]["state"] == "broken"
-    gallery.remove("bad-meta-same-id+a")
-    wait_until(
-        lambda: gallery.all().get("bad-meta-same-id+b", {}).get("state") == "ready",
-        what="the other's second turn",
-    )
 
 
 def test_probes_run_side_by_side_but_not_all_at_once(own_hub: HubProcess) -> None:

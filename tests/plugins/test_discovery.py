@@ -8,25 +8,15 @@ Runs on: the test's thread, against real hubs.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sys
-import threading
-import unicodedata
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
-import tests.support.quick_plugin
 from tests.support.hub import HubProcess, wait_until
-from tests.support.plugin_files import Plugins, is_alive, processes_of
-
-QUICK = Path(tests.support.quick_plugin.__file__).read_text()
-MIB = 1024 * 1024
+from tests.support.plugin_files import QUICK, Plugins, is_alive
 
 
 def saying(metadata: dict[str, Any]) -> str:
@@ -45,27 +35,6 @@ def counting(book: Path) -> str:
     return QUICK.replace(asked, asked + note)
 
 
-@contextmanager
-def peak_of(pids: list[int]) -> Iterator[Callable[[], int]]:
-    """Watch how much memory processes have; yields how many bytes it grew at most, in sum."""
-    processes = [psutil.Process(pid) for pid in pids]
-    before = most = sum(process.memory_info().rss for process in processes)
-    over = threading.Event()
-
-    def watch() -> None:
-        nonlocal most
-        while not over.wait(0.01):
-            most = max(most, sum(process.memory_info().rss for process in processes))
-
-    thread = threading.Thread(target=watch)
-    thread.start()
-    try:
-        yield lambda: most - before
-    finally:
-        over.set()
-        thread.join()
-
-
 def let_it_look(plugins: Plugins) -> None:
     """Return after the hub has looked at the folder at least four times: a file came and went."""
     plugins.write("passing", "no plugin\n")
@@ -74,48 +43,9 @@ def let_it_look(plugins: Plugins) -> None:
     wait_until(lambda: "passing" not in plugins.all(), what="its end noticed")
 
 
-def is_shown_as_it_is(text: str) -> bool:
-    """Return whether a text has no control characters."""
-    return not any(unicodedata.category(char)[0] == "C" for char in text)
-
-
-def runner_of(hub: HubProcess) -> int:
-    """Return the runner's pid."""
-    data_dir = str(hub.data_dir)
-    for process in psutil.process_iter(["cmdline"]):
-        words = process.info["cmdline"] or []
-        is_runner = process.pid != hub.pid and any("toru.runner" in word for word in words)
-        if is_runner and any(data_dir in word for word in words):
-            return int(process.pid)
-    raise AssertionError("there is no runner")
-
-
-COMPLAINT = r"""#!/bin/sh
-i=0; while [ $i -lt 40 ]; do echo "line $i" >&2; i=$((i+1)); done
-printf '\033[31mno \377licence\033[0m\r\n' >&2
-printf '%01000d\n' 0 >&2
-exit 3
-"""
-WRONG_METADATA = [
-    (r"\033]0;title\007 hello\n", "It prints no JSON object for --metadata"),
-    (r'{"id": "cut", "name": "C', "is not valid JSON"),
-    (r'{"id": "a", "version": "1", "route": "/a"}', '"name"'),
-    (r'{"id": 7, "name": "A", "version": "1", "route": "/a"}', '"$.id"'),
-    (r'{"id": "route", "name": "A", "version": "1", "route": "/a"}', "a word that Toru needs"),
-    (r'{"id": "a", "name": "A", "version": "1", "route": "/a/%%2e%%2e"}', "Its route"),
-    (r'{"id": "a", "name": "A", "version": "1", "route": "/a", "protocols": [3]}', "1 or 2"),
-]
-NO_PLUGINS = ["notes.txt", "quick-v2.binary.bak", "binary", ".binary.swp", "x.BINARY"]
-ODD = "ä <b>\n\x1b"
-NO_UTF8 = os.fsdecode(b"no-utf8-\xff.binary")
-
-
 @pytest.fixture(scope="module")
 def shelf(plugins: Plugins) -> Plugins:
     """Files of many kinds, put there together and all found out about."""
-    plugins.write("complains", COMPLAINT)
-    for number, (printed, _) in enumerate(WRONG_METADATA):
-        plugins.write(f"wrong-{number}", f"#!/bin/sh\nprintf '{printed}'\n")
     plugins.write("twin-a", saying({"id": "Twin", "route": "/first", "name": "A"}))
     plugins.write("twin-b", saying({"id": "twin", "route": "/second", "name": "B"}))
     plugins.write("twin-c", saying({"id": "other", "route": "/first/", "name": "C"}))
@@ -127,64 +57,13 @@ def shelf(plugins: Plugins) -> Plugins:
     (plugins.folder / "linked.binary").symlink_to("versions/1.0.0")
     plugins.write("changeling", saying({"id": "before", "route": "/before"}))
     plugins.write("quick-counted-v2", counting(plugins.hub.folder / "book"))
-    for name in [*NO_PLUGINS, NO_UTF8]:
-        (plugins.folder / name).write_text(QUICK)
-    plugins.write(ODD, "no plugin\n")
+    plugins.write("counted", f"#!/bin/sh\necho x >> {plugins.hub.folder / 'broken-book'}\nexit 3\n")
+    plugins.write("no-line", "echo\n")
     interpreter = plugins.hub.folder / "interpreter"
     plugins.write("quick-waits-v2", f"#!{interpreter}\n" + QUICK.split("\n", 1)[1])
-    wait_until(lambda: len(plugins.all()) >= 16, what="all of them")
+    wait_until(lambda: len(plugins.all()) == 9, what="all of them")
     plugins.ready("Twin", "linked", "before", "quick-counted-v2")
     return plugins
-
-
-def test_hanging_probes_hold_up_nobody_else_and_leave_no_process(plugins: Plugins) -> None:
-    hanging = ["bad-meta-hang+a", "bad-meta-hang+b", "bad-meta-hang+c"]
-    plugins.put(*hanging)
-    wait_until(lambda: len(processes_of(plugins.folder)) == 3, what="the hanging probes")
-    plugins.start("quick-beside-v2")
-    assert plugins.ask("quick-beside-v2").status == 200
-    assert not set(hanging) & set(plugins.all())
-    assert len([one for one in processes_of(plugins.folder) if "hang" in str(one.cmdline())]) == 3
-    wait_until(lambda: set(hanging) <= set(plugins.all()), what="the end of their time")
-    for name in hanging:
-        assert "within 5 seconds" in plugins.all()[name]["reason"]
-    assert not [one for one in processes_of(plugins.folder) if "hang" in str(one.cmdline())]
-    plugins.remove(*hanging)
-
-
-def test_a_gigabyte_of_metadata_costs_no_memory_and_no_time(plugins: Plugins) -> None:
-    with peak_of([plugins.hub.pid, runner_of(plugins.hub)]) as growth:
-        plugins.put("bad-meta-huge", "bad-meta-flood-stderr")
-        plugins.ready("bad-meta-flood-stderr")
-        wait_until(lambda: "bad-meta-huge" in plugins.all(), what="the flood's end")
-    assert "64 KiB" in plugins.all()["bad-meta-huge"]["reason"]
-    assert growth() < 48 * MIB
-    plugins.remove("bad-meta-huge", "bad-meta-flood-stderr")
-
-
-def test_the_end_of_stderr_is_shown_on_one_line_and_short(shelf: Plugins) -> None:
-    reason = shelf.all()["complains"]["reason"]
-    assert "it exited with code 3" in reason
-    assert "line 38 | line 39 | [31mno �licence [0m | 000" in reason
-    assert "line 36" not in reason
-    assert len(reason) < 800
-    assert is_shown_as_it_is(reason)
-
-
-def test_wrong_metadata_say_what_is_wrong(shelf: Plugins) -> None:
-    listed = shelf.all()
-    for number, (printed, reason) in enumerate(WRONG_METADATA):
-        view = listed[f"wrong-{number}"]
-        assert reason in view["reason"], printed
-        assert (view["id"], view["state"], view["enabled"]) == (f"wrong-{number}", "broken", False)
-        assert is_shown_as_it_is(view["reason"])
-
-
-def test_names_that_are_no_plugins_are_passed_over_and_odd_ones_are_listed(shelf: Plugins) -> None:
-    listed = {plugin["file"]: plugin for plugin in shelf.hub.get("/api/plugins")}
-    assert not set(listed) & set(NO_PLUGINS)
-    assert listed[f"{ODD}.binary"]["state"] == "broken"
-    assert "not UTF-8" in listed[r"no-utf8-\xff.binary"]["reason"]
 
 
 def test_of_those_that_collide_the_first_by_name_wins_and_the_others_say_so(
@@ -238,6 +117,49 @@ def test_files_that_change_are_looked_at_again(shelf: Plugins) -> None:
     assert len(book.read_text().split()) == 3
     shelf.remove("linked")
     wait_until(lambda: not shelf.view("linked"), what="the end of the broken one")
+
+
+def test_a_broken_file_is_tried_once_and_again_when_somebody_wants_it(shelf: Plugins) -> None:
+    book = shelf.hub.folder / "broken-book"
+    let_it_look(shelf)
+    assert book.read_text() == "x\n"
+    assert shelf.wish("counted", "restart").status == 409
+    assert book.read_text() == "x\nx\n"
+
+
+def test_a_repaired_file_is_noticed(shelf: Plugins) -> None:
+    path = shelf.folder / "no-line.binary"
+    path.write_text(QUICK)
+    shelf.ready("no-line")
+    path.write_bytes(b"echo\n")
+    view = shelf.wait("no-line", "broken")
+    assert '"#!" line' in view["reason"]
+    assert shelf.ask("no-line").status == 404
+    shelf.write("no-line", QUICK)
+    shelf.ready("no-line")
+
+
+def test_who_gives_an_id_back_makes_room_for_the_other(plugins: Plugins) -> None:
+    first, second = "bad-meta-same-id+a", "bad-meta-same-id+b"
+
+    def becomes_ready(name: str) -> None:
+        wait_until(
+            lambda: plugins.all().get(name, {}).get("state") == "ready", what=f"the turn of {name}"
+        )
+
+    plugins.put(first)
+    becomes_ready(first)
+    plugins.put(second)
+    wait_until(lambda: second in plugins.all(), what="the one that has to wait")
+    assert plugins.all()[second]["state"] == "broken"
+    plugins.remove(first)
+    becomes_ready(second)
+    plugins.put(first)
+    becomes_ready(first)
+    assert plugins.all()[second]["state"] == "broken"
+    plugins.remove(first)
+    becomes_ready(second)
+    plugins.remove(second)
 
 
 def test_a_file_that_is_still_written_is_not_called_broken(plugins: Plugins) -> None:

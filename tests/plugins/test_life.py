@@ -175,6 +175,7 @@ def test_the_bundle_is_the_file_else_what_the_plugin_answers(plugins: Plugins) -
 
 def test_without_a_plugins_folder_the_hub_has_no_plugins(own_hub: HubProcess) -> None:
     own_hub.plugins_dir.rmdir()
+    own_hub.environment["TORU_PLUGIN_LOOK_S"] = ""  # as often as when nobody has chosen
     own_hub.start()
     own_hub.log_in()
     assert own_hub.get("/api/plugins") == []

@@ -50,7 +50,7 @@ def test_a_stubborn_process_group_is_gone_after_cancel(plain: Hub) -> None:
 
 
 def test_a_background_process_of_the_group_is_ended_after_its_leader(plain: Hub) -> None:
-    exited = plain.sh("a", "sleep 60 & echo $!")
+    exited = plain.sh("a", "sleep 60 & echo $!", drain_s=0.3)
     (pid,) = plain.numbers("a", 1)
     assert [(item["pid"], item["ended"]) for item in exited["leftovers"]] == [(pid, True)]
     assert not alive(pid)

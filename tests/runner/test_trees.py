@@ -101,7 +101,8 @@ def test_a_daemon_that_forked_twice_is_gone_after_cancel(hub: Hub, how: str) -> 
 @pytest.mark.parametrize("how", ["keeps", "closes", "forgets"])
 def test_a_daemon_that_outlives_its_leader_is_named_and_ended_by_policy(hub: Hub, how: str) -> None:
     begun = time.monotonic()
-    exited = hub.run("a", *misbehave("daemon", how, "go"))
+    more = {} if how == "keeps" else {"drain_s": 0.3}
+    exited = hub.run("a", *misbehave("daemon", how, "go"), **more)
     assert time.monotonic() - begun < 8
     (pid,) = hub.numbers("a", 1)
     assert (exited["code"], exited["reason"]) == (0, "exit")
@@ -120,7 +121,7 @@ def test_who_outlives_the_leader_may_be_given_less_time(hub: Hub) -> None:
 
 
 def test_leftovers_are_left_when_the_policy_says_so(hub: Hub) -> None:
-    exited = hub.run("a", *misbehave("daemon", "keeps", "go"), leftovers="leave")
+    exited = hub.run("a", *misbehave("daemon", "keeps", "go"), leftovers="leave", drain_s=0.3)
     (pid,) = hub.numbers("a", 1)
     assert [(item["pid"], item["ended"]) for item in exited["leftovers"]] == [(pid, False)]
     assert alive(pid)

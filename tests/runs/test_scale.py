@@ -76,7 +76,7 @@ def test_three_million_lines_reach_a_client_whole_and_within_the_budget(
 
 
 def test_a_viewer_that_stops_reading_costs_no_memory_and_delays_nobody(tmp_path: Path) -> None:
-    size = 1024 * load.MIB
+    size = 512 * load.MIB
     lags_s = []
     for attempt in range(3):
         with HubProcess(tmp_path / str(attempt)) as hub:

@@ -82,6 +82,11 @@ class HubProcess:
         return self.process.pid
 
     @property
+    def has_ended(self) -> bool:
+        """Whether its process has."""
+        return self.process is None or self.process.poll() is not None
+
+    @property
     def port(self) -> int:
         """Where it listens."""
         return urlsplit(self.base_url).port or 0
@@ -97,6 +102,7 @@ class HubProcess:
             "TORU_PLUGINS_DIR": str(self.plugins_dir),
             "TORU_LOG_DIR": str(self.folder / "logs"),
             "STEERING_PORT": "0",
+            "TORU_PLUGIN_LOOK_S": "0.2",
             "PYTHONWARNINGS": "default",
             **self.environment,
         }
@@ -135,11 +141,13 @@ class HubProcess:
         """SIGTERM the hub and return its exit code; its runner lives on."""
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout_s)
+        # `wait` with a limit looks every 50 ms only.
+        wait_until(lambda: self.has_ended, timeout_s=timeout_s, what="the stop of the hub")
+        return self.process.wait()
 
     def end(self) -> None:
         """End the hub, every run and the runner."""
-        if self.process is not None and self.process.poll() is None:
+        if not self.has_ended:
             self.stop()
         self.end_runner()
 

@@ -21,7 +21,8 @@ _SOURCES = {
     "bad": Path(tests.support.misbehaving_plugin.__file__),
     "quick": Path(tests.support.quick_plugin.__file__),
 }
-
+QUICK = _SOURCES["quick"].read_text()
+"""The text of the quick plugin, for those that change it."""
 
 _PYTHON = b"#!/usr/bin/env python3\n"
 
