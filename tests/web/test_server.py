@@ -13,9 +13,11 @@ import pytest
 
 from tests.support.raw_http import parse, request
 from tests.support.web_app import WebStage
+from tests.web.test_dead_peers import make_deaf
 from toru.domain.permissions import Access
 from toru.web import http_server
 from toru.web.base import ApiHandler, Route, Success
+from toru.web.dead_peers import DeadPeers
 from toru.web.openapi import operation
 from toru.web.server import WebServer
 
@@ -128,3 +130,20 @@ async def test_the_kernel_looks_after_connections_that_were_cut(
     assert own.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 20
     Waiting.go_on.set()
     await reader.read(-1)
+
+
+async def test_a_connection_that_is_cut_while_it_is_answered_is_closed(
+    web: WebStage, routes: list[Route]
+) -> None:
+    await web.serve(routes)
+    web.server.dead_peers = DeadPeers(silence_s=1.0, interval_s=0.2)
+    await start(web, b"GET /api/wait HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    await until_under_way(web, 1)
+    make_deaf(web.writers[-1].get_extra_info("socket"))
+    Waiting.go_on.set()
+    await until_under_way(web, 0)
+    (connection,) = web.server._connections
+    closed = asyncio.Event()
+    connection.stream.set_close_callback(closed.set)
+    async with asyncio.timeout(10):
+        await closed.wait()

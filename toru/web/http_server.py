@@ -29,6 +29,7 @@ from tornado.iostream import IOStream, StreamClosedError, UnsatisfiableReadError
 
 from toru.errors import RequestTimeout, TooLarge, ToruError
 from toru.web.base import Problem
+from toru.web.dead_peers import DeadPeers
 from toru.web.headers import NO_CONTENT_POLICY, fixed_headers
 
 logger = logging.getLogger("toru.web")
@@ -111,7 +112,11 @@ class HubStream(IOStream):
 
 
 class HubServer(HTTPServer):
-    """Serves an application with Toru's limits."""
+    """Serves an application with Toru's limits.
+
+    Attributes:
+        dead_peers: closes connections that were cut while bytes were on their way.
+    """
 
     def initialize(  # type: ignore[override]  # Tornado's takes many more settings
         self, request_callback: HTTPServerConnectionDelegate, **limits: Any
@@ -128,6 +133,7 @@ class HubServer(HTTPServer):
             "max_body_size": sys.maxsize,  # the application's `BodyGuard` has the limits
             "max_buffer_size": 16 << 20,
         }
+        self.dead_peers = DeadPeers()
         super().initialize(request_callback, **(settings | limits))
 
     def handle_stream(self, stream: IOStream, address: Any) -> None:
@@ -136,16 +142,22 @@ class HubServer(HTTPServer):
             logger.warning("There are %d connections; one more is refused.", CONNECTIONS_LIMIT)
             stream.close()
             return
-        _notice_dead_peers(stream.socket)
+        _keep_alive(stream.socket)
         own = HubStream(
             stream.socket,
             max_buffer_size=self.max_buffer_size,
             read_chunk_size=self.read_chunk_size,
         )
+        self.dead_peers.watch(own)
         super().handle_stream(own, address)
 
+    async def close_all_connections(self) -> None:
+        """Close every connection."""
+        self.dead_peers.stop()
+        await super().close_all_connections()
 
-def _notice_dead_peers(connection: socket.socket) -> None:
+
+def _keep_alive(connection: socket.socket) -> None:
     """Have the kernel probe an idle connection, so that one that was cut ends within 50 s."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     idle = getattr(socket, "TCP_KEEPIDLE", getattr(socket, "TCP_KEEPALIVE", None))  # macOS's name
