@@ -51,6 +51,10 @@ const ROUTES = [
     view: lazy(async () => (await import("./views/plugin-page.js")).PluginPageView),
     title: pluginName,
   },
+  {
+    pattern: "/quick-actions",
+    view: lazy(async () => (await import("./views/quick-actions.js")).QuickActionsView),
+  },
   { pattern: "/users", view: lazy(async () => (await import("./views/users.js")).UsersView) },
 ];
 

@@ -3,9 +3,10 @@
  * Runs on: the page.
  */
 import { useState } from "preact/hooks";
-import { post, sentence } from "../lib/api.js";
+import { sentence } from "../lib/api.js";
 import { stateWord } from "../lib/format.js";
 import { html } from "../lib/html.js";
+import { runAction } from "../lib/run-action.js";
 import { isAdmin } from "../lib/session.js";
 import { isActive } from "../lib/task-list.js";
 import { showToast } from "../lib/toasts.js";
@@ -36,7 +37,8 @@ function ActionButton({ action, last, onShow }) {
   const execute = async () => {
     setBusy(true);
     try {
-      onShow((await post(`quick-actions/${action.id}/execute`)).task_id);
+      const task = await runAction(action);
+      if (task) onShow(task);
     } catch (error) {
       showToast(`${action.name}: ${sentence(error)}`, "error");
     } finally {
@@ -69,7 +71,8 @@ export function QuickActions({ activity, onShow }) {
       <${Empty} icon="bolt" title="No quick actions yet">
         ${
           isAdmin.value
-            ? "A quick action is a button here that runs one of your scripts."
+            ? html`A quick action is a button here that runs one of your scripts.
+                <a href="/quick-actions">Add one</a>`
             : "An administrator can put buttons here for scripts that you may run."
         }
       <//>

@@ -73,7 +73,7 @@ function Row(props) {
       <div class="identity">
         <${Initial} name=${nameOf(user)} />
         <span>
-          <strong>${nameOf(user)}</strong>${isSelf(user) && html` <span class="muted">(you)</span>`}
+          <strong class="row-name">${nameOf(user)}</strong>${isSelf(user) && html` <span class="muted">(you)</span>`}
           <span class="muted identity-name">${user.username}</span>
         </span>
       </div>

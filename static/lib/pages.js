@@ -57,6 +57,14 @@ export const PAGES = [
     words: "extensions health logs",
   },
   {
+    href: "/quick-actions",
+    icon: "actions",
+    name: "Quick actions",
+    group: "administration",
+    adminOnly: true,
+    words: "buttons confirm order",
+  },
+  {
     href: "/users",
     icon: "users",
     name: "Users",
