@@ -28,7 +28,7 @@ export class PluginEvents {
   constructor(socket, id) {
     const path = `plugins/${encodeURIComponent(id)}/events?limit=${PAGE}`;
     this.#query = new PagedQuery(socket, {
-      topic: "plugins",
+      topic: "plugin-states",
       size: PAGE,
       load: (before) => get(before === null ? path : `${path}&before=${before}`),
       add: withEvent,

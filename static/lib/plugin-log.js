@@ -77,7 +77,7 @@ export class PluginLog {
 
   connect() {
     this.#cleanups.add(
-      this.#socket.subscribe("plugins", (event) => this.#take(event)),
+      this.#socket.subscribe("plugin-logs", (event) => this.#take(event)),
       this.#socket.whenOpen(() => this.#socket.afterRoundTrip(() => this.refresh())),
     );
   }

@@ -21,7 +21,7 @@ export class PluginStore {
   constructor(socket) {
     this.#socket = socket;
     this.#query = new LiveQuery(socket, {
-      topic: "plugins",
+      topic: "plugin-states",
       load: () => get("plugins"),
       apply: (plugins, event) =>
         event.type === "plugin" ? withPlugin(plugins, event.plugin) : plugins,
@@ -35,7 +35,7 @@ export class PluginStore {
     this.#query.connect();
     this.#cleanups.add(
       () => this.#query.disconnect(),
-      this.#socket.subscribe("plugins", (event) => {
+      this.#socket.subscribe("plugin-states", (event) => {
         if (event.type === "plugins") this.refresh();
       }),
     );

@@ -129,7 +129,7 @@ async ({PluginLog}) => {
   const told = (each) => take({type: 'log', plugin: 'p', line: each});
   let answer;
   window.fetch = async () => { await 0; return new Response(JSON.stringify({logs: answer})); };
-  const log = new PluginLog(socket, 'p', 'info');
+  const log = new PluginLog(socket, 'p', 'info', '');
   log.connect();
   answer = [line('two'), line('one')];
   const loading = log.refresh();

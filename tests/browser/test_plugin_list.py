@@ -125,12 +125,15 @@ def test_a_client_sees_the_plugins_and_their_pages_but_no_controls(
 
 
 def test_the_log_goes_on_live_at_the_chosen_level_and_with_what_is_sought(
-    dashboard: Dashboard, page: Page, hub: HubProcess
+    dashboard: Dashboard, page: Page, hub: HubProcess, watch: PageWatch
 ) -> None:
     lines = [{"level": level, "message": f"said as {level}"} for level in ("debug", "info")]
     drop_told(hub, "told", lines=tuple(map(json.dumps, lines)))
     wait_ready(hub, "told")
-    dashboard.log_in("/plugins?details=told")
+    dashboard.log_in("/plugins")
+    expect(card(page, "told")).to_contain_text("Healthy")
+    assert not any("plugin-logs" in frame for frame in watch.frames)
+    page.get_by_role("link", name="Details").click()
     log = page.get_by_role("log")
     expect(log.locator("li")).to_have_text([re.compile("said as info")])
     page.get_by_label("Level").select_option("debug")
@@ -150,6 +153,9 @@ def test_the_log_goes_on_live_at_the_chosen_level_and_with_what_is_sought(
     search.fill("")
     page.get_by_label("Level").select_option("error")
     expect(page.get_by_text("Nothing is logged")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(log).to_have_count(0)
+    assert '> {"type":"unsubscribe","topics":["plugin-logs"]}' in watch.frames
 
 
 def test_older_lines_of_a_log_come_on_request_each_once(

@@ -11,6 +11,7 @@ import msgspec
 
 from toru.actors.messages.auth import Session
 from toru.actors.messages.hub import (
+    WHOLE,
     CountSubscribers,
     EndSession,
     Join,
@@ -28,7 +29,7 @@ from toru.actors.runtime import ActorContext, Address, LoopActor, Message
 from toru.domain.permissions import owns
 from toru.errors import Forbidden, Unavailable
 
-ADMIN_TOPICS: frozenset[Topic] = frozenset({"actors"})
+ADMIN_TOPICS: frozenset[Topic] = frozenset({"actors", "plugin-logs"})
 ACTORS_INTERVAL_S = 1.0
 
 
@@ -50,6 +51,13 @@ class Member:
     def __init__(self, session: Session) -> None:
         self.session = session
         self.topics: set[Topic] = set()
+
+    def hears(self, topic: Topic) -> Topic | None:
+        """Return the name under which it hears of a topic; None when it does not."""
+        whole = WHOLE.get(topic, topic)
+        if whole in self.topics:
+            return whole
+        return topic if topic in self.topics else None
 
 
 Members = dict[str, Member]
@@ -99,16 +107,18 @@ class Hub(LoopActor):
         return None
 
     def _publish(self, event: Publish) -> None:
-        frame: bytes | None = None
+        frames: dict[Topic, bytes] = {}
         for name, member in tuple(self._members.items()):
-            if event.topic not in member.topics:
+            topic = member.hears(event.topic)
+            if topic is None:
                 continue
             if event.owned and not owns(member.session, event.owner_id):
                 continue
             if event.clients_only if member.session.is_admin else event.admin_only:
                 continue
-            frame = frame or msgspec.json.encode(_Event(event.topic, event.data))
-            self._tell(name, Push(frame))
+            if topic not in frames:
+                frames[topic] = msgspec.json.encode(_Event(topic, event.data))
+            self._tell(name, Push(frames[topic]))
 
     def _publish_actors(self) -> None:
         directory = self.context.system.directory
@@ -154,7 +164,12 @@ class Hub(LoopActor):
             self.timers.cancel("actors")
 
     def _count(self, topic: Topic) -> int:
-        return sum(topic in member.topics for member in self._members.values())
+        """Return how many hear of a topic and may."""
+        return sum(
+            member.hears(topic) is not None
+            and (member.session.is_admin or topic not in ADMIN_TOPICS)
+            for member in self._members.values()
+        )
 
     def _end_sessions(self, ids: tuple[str, ...]) -> None:
         ended = frozenset(ids)

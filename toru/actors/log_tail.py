@@ -23,7 +23,7 @@ _ANSWER_S = 5.0
 
 
 class LogTail:
-    """Gathers encoded lines and publishes them on the topic ``plugins``, one event a line.
+    """Gathers encoded lines and publishes them on the topic ``plugin-logs``, one event a line.
 
     Each is ``{"type":"log","plugin","line":{…}}``; what is left out comes before them as
     ``{"type":"log_gap","plugin","lines":n}``. Whether anybody is subscribed is asked each time, so
@@ -58,7 +58,7 @@ class LogTail:
             self._left_out += 1
         if self._watchers is None:
             self._asked_at = clock.monotonic()
-            self._watchers = self._hub.ask(CountSubscribers("plugins"), deadline_s=_ANSWER_S)
+            self._watchers = self._hub.ask(CountSubscribers("plugin-logs"), deadline_s=_ANSWER_S)
 
     def tick(self) -> bool:
         """Publish what waits, if somebody wants it; return whether to come again in `TICK_S`."""
@@ -85,4 +85,4 @@ class LogTail:
 
     def _tell(self, kind: bytes, rest: bytes) -> None:
         data = b'{"type":"%s","plugin":%s,%s}' % (kind, self._plugin, rest)
-        self._hub.tell(Publish("plugins", msgspec.Raw(data), admin_only=True))
+        self._hub.tell(Publish("plugin-logs", msgspec.Raw(data), admin_only=True))

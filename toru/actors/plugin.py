@@ -583,8 +583,8 @@ class Plugin(LoopActor):
 
     def _publish(self, data: dict[str, Any]) -> None:
         with contextlib.suppress(Unavailable):
-            message = Publish("plugins", msgspec.Raw(msgspec.json.encode(data)), admin_only=True)
-            self._services.hub.tell(message)
+            event = msgspec.Raw(msgspec.json.encode(data))
+            self._services.hub.tell(Publish("plugin-states", event, admin_only=True))
 
 
 async def _wait_for(task: Awaitable[None]) -> None:

@@ -159,7 +159,7 @@ class PluginCalls:
 
     def _emit(self, event: _Emit) -> None:
         data = {"type": "emitted", "plugin": self._id, "name": event.name, "data": event.data}
-        self._services.hub.tell(Publish("plugins", msgspec.Raw(msgspec.json.encode(data))))
+        self._services.hub.tell(Publish("plugin-states", msgspec.Raw(msgspec.json.encode(data))))
 
     async def _task_call(self, method: str, params: dict[str, Any]) -> Any:
         if method == "task.cancel":

@@ -446,15 +446,16 @@ class PluginManager(LoopActor):
         return views
 
     def _publish(self, kind: str, view: PluginView | None) -> None:
-        """Tell the subscribers of the topic ``plugins``; only admins learn what stderr said."""
+        """Tell who watches the plugins' states; only admins learn what stderr said."""
         told = None if view is None else msgspec.structs.replace(view, pid=None, socket_path=None)
         with contextlib.suppress(Unavailable):
             if view is None or view.reason is None:
-                self._services.hub.tell(Publish("plugins", _event(kind, told)))
+                self._services.hub.tell(Publish("plugin-states", _event(kind, told)))
                 return
-            self._services.hub.tell(Publish("plugins", _event(kind, told), admin_only=True))
+            data = _event(kind, told)
+            self._services.hub.tell(Publish("plugin-states", data, admin_only=True))
             data = _event(kind, _without_secrets(view))
-            self._services.hub.tell(Publish("plugins", data, clients_only=True))
+            self._services.hub.tell(Publish("plugin-states", data, clients_only=True))
 
     def _plugin(self, plugin_id: str) -> Address:
         return self.context.system.address(actor_name(plugin_id))

@@ -12,7 +12,11 @@ import msgspec
 from toru.actors.messages.auth import Session
 from toru.actors.runtime import Message
 
-Topic = Literal["resources", "tasks", "plugins", "actors"]
+Topic = Literal["resources", "tasks", "plugins", "plugin-states", "plugin-logs", "actors"]
+
+WHOLE: dict[Topic, Topic] = {"plugin-states": "plugins", "plugin-logs": "plugins"}
+"""Topics that are parts of another. What is published on a part reaches those who are subscribed
+to the whole under the whole's name, and under no other, so that nobody gets anything twice."""
 
 
 class Publish(Message[None], frozen=True):
