@@ -2,7 +2,7 @@
  * A modal window on the browser's own dialog element: focus stays in, Escape closes.
  * Runs on: the page.
  */
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { question } from "../lib/dialogs.js";
 import { html } from "../lib/html.js";
 
@@ -13,10 +13,17 @@ import { html } from "../lib/html.js";
  */
 export function Dialog({ label, look = "", onClose, children }) {
   const ref = useRef(/** @type {HTMLDialogElement | null} */ (null));
-  useEffect(() => {
+  // At once, not after the next frame: keys that are typed by then belong to the dialog.
+  useLayoutEffect(() => {
     const dialog = ref.current;
+    const before = document.activeElement;
     dialog?.showModal();
-    return () => dialog?.close();
+    return () => {
+      dialog?.close();
+      // Of a dialog that is gone from the page already, the browser gives no focus back.
+      const isLost = document.activeElement === document.body;
+      if (isLost && before instanceof HTMLElement) before.focus({ preventScroll: true });
+    };
   }, []);
   const closeOutside = (/** @type {MouseEvent} */ event) => {
     if (event.target === ref.current) onClose();

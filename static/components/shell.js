@@ -9,6 +9,7 @@ import { Connection, ConnectionBanner } from "./connection.js";
 import { ConfirmDialog } from "./dialog.js";
 import { Drawer } from "./drawer.js";
 import { BottomBar, PageGroups } from "./navigation.js";
+import { CommandPalette, PaletteButton } from "./palette.js";
 import { Person } from "./person.js";
 import { ThemeToggle } from "./theme-toggle.js";
 
@@ -20,6 +21,7 @@ const Brand = () =>
 function Sidebar() {
   return html`<header class="side">
     <${Brand} />
+    <${PaletteButton} look="wide" />
     <div class="side-links"><${PageGroups} /></div>
     <div class="side-foot">
       <div class="side-tools"><${Connection} /><${ThemeToggle} /></div>
@@ -30,7 +32,10 @@ function Sidebar() {
 
 /** What a phone shows instead of the sidebar, above the page. */
 function TopBar() {
-  return html`<header class="top-bar"><${Brand} /></header>`;
+  return html`<header class="top-bar">
+    <${Brand} />
+    <${PaletteButton} look="small" />
+  </header>`;
 }
 
 /** @param {{children: ComponentChildren}} props */
@@ -50,6 +55,7 @@ export function Shell({ children }) {
     </main>
     <${BottomBar} isOpen=${isOpen} onMore=${() => setOpen(true)} />
     ${isOpen && html`<${Drawer} onClose=${() => setOpen(false)} />`}
+    <${CommandPalette} />
     <${ConfirmDialog} />
   </div>`;
 }

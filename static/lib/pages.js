@@ -49,20 +49,20 @@ export const PAGES = [
     words: "runs output failures",
   },
   {
+    href: "/quick-actions",
+    icon: "actions",
+    name: "Quick actions",
+    group: "main",
+    adminOnly: true,
+    words: "buttons confirm order",
+  },
+  {
     href: "/plugins",
     icon: "plugin",
     name: "Plugins",
     group: "main",
     primary: true,
     words: "extensions health logs",
-  },
-  {
-    href: "/quick-actions",
-    icon: "actions",
-    name: "Quick actions",
-    group: "administration",
-    adminOnly: true,
-    words: "buttons confirm order",
   },
   {
     href: "/users",

@@ -10,6 +10,9 @@ const KEY = "toru.theme";
 /** @type {Theme[]} */
 const ORDER = ["system", "light", "dark"];
 
+/** What the browser's own bars take; they are those of `--surface`. */
+const BAR_COLOURS = { light: "#ffffff", dark: "#161b23" };
+
 /** @returns {Theme} */
 function stored() {
   const value = localStorage.getItem(KEY);
@@ -18,12 +21,28 @@ function stored() {
 
 export const theme = signal(stored());
 
+/**
+ * Gives the browser's bars the chosen colours; its two tags follow the system by themselves.
+ * @param {Theme} chosen
+ */
+function paintBars(chosen) {
+  /** @type {NodeListOf<HTMLMetaElement>} */
+  const tags = document.querySelectorAll("meta[name=theme-color]");
+  for (const tag of tags) {
+    const own = tag.media.includes("dark") ? "dark" : "light";
+    tag.content = BAR_COLOURS[chosen === "system" ? own : chosen];
+  }
+}
+
 /** @param {Theme} next */
 export function setTheme(next) {
   localStorage.setItem(KEY, next);
   document.documentElement.dataset.theme = next;
+  paintBars(next);
   theme.value = next;
 }
+
+paintBars(theme.peek());
 
 /** Moves on to the next of system, light, dark. */
 export function cycleTheme() {

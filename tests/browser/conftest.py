@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, sync_playwright
@@ -82,3 +83,14 @@ def page(context: BrowserContext, watch: PageWatch) -> Page:
 def dashboard(page: Page) -> Dashboard:
     """The dashboard as a person uses it; nobody is logged in yet."""
     return Dashboard(page)
+
+
+@pytest.fixture
+def module(page: Page) -> Any:
+    """Evaluate an arrow function on the exports of a module of the dashboard."""
+    page.goto("/login")
+
+    def call(path: str, code: str) -> Any:
+        return page.evaluate(f"async () => ({code})(await import('/lib/{path}'))")
+
+    return call

@@ -5,21 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import pytest
-from playwright.sync_api import Page
-
-
-@pytest.fixture
-def module(page: Page) -> Any:
-    """Evaluate an arrow function on the exports of a module of the dashboard."""
-    page.goto("/login")
-
-    def call(path: str, code: str) -> Any:
-        return page.evaluate(f"async () => ({code})(await import('/lib/{path}'))")
-
-    return call
-
-
 STREAM = """
 ({RunStream}) => {
   const listeners = {}, sent = [], seen = [];
