@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from tests.support.hub import wait_until
 from tests.support.plugin_files import Plugins
 
 BACKOFF = "0.05"
@@ -27,7 +28,11 @@ ENDING_V2 = [
     "huge",
     "call-odd",
     "call-twice",
+    "data-before-head",
+    "second-head",
 ]
+# Likewise; the sentence says of which credit there was too little.
+FLOW_V2 = {"flow": "has data beyond its credit", "flow-connection": "the connection's credit"}
 # What fails one request only.
 FAILING_V2 = ["crlf-header", "status-99", "status-600", "no-status", "half-character", "error"]
 FAILING_V1 = [
@@ -58,10 +63,10 @@ def running(plugins: Plugins) -> Plugins:
     """All of them."""
     plugins.put(*names(FAILING_V1), *names(FAILING_V2 + ENDING_V2, "-v2"))
     plugins.put("bad-repeated", "bad-repeated-v2", "bad-unknown-type", "bad-unknown-type-v2")
-    plugins.put("bad-call-flood-v2")
+    plugins.put("bad-call-flood-v2", "bad-data-after-end-v2", *names([*FLOW_V2], "-v2"))
     plugins.ready(*names(FAILING_V1), *names(FAILING_V2 + ENDING_V2, "-v2"))
     plugins.ready("bad-repeated", "bad-repeated-v2", "bad-unknown-type", "bad-unknown-type-v2")
-    plugins.ready("bad-call-flood-v2")
+    plugins.ready("bad-call-flood-v2", "bad-data-after-end-v2", *names([*FLOW_V2], "-v2"))
     return plugins
 
 
@@ -93,6 +98,30 @@ def test_a_broken_connection_of_version_2_is_502_and_a_restart(
     crashed = [one for one in running.events(plugin_id) if one["event_type"] == "crashed"]
     assert len(crashed) == 1, view
     assert "It " in crashed[0]["details"]
+
+
+@pytest.mark.parametrize("mode", FLOW_V2)
+def test_data_beyond_the_credit_is_502_and_a_restart(
+    running: Plugins, mode: str
+) -> None:
+    plugin_id = f"bad-{mode}-v2"
+    pid = running.view(plugin_id)["pid"]
+    answer = running.ask(plugin_id, "/x")
+    assert (answer.status, FLOW_V2[mode] in answer.json["error"]) == (502, True), answer
+    wait_until(lambda: running.view(plugin_id)["pid"] not in (pid, None), what="the restart")
+    running.ready(plugin_id)
+    assert running.ask(plugin_id).status == 200
+    assert running.event_types(plugin_id) == ["started", "crashed", "restarted"]
+    assert FLOW_V2[mode] in running.events(plugin_id)[1]["details"]
+
+
+def test_data_after_the_end_of_its_body_is_dropped(running: Plugins) -> None:
+    pid = running.view("bad-data-after-end-v2")["pid"]
+    for _ in range(5):
+        answer = running.ask("bad-data-after-end-v2", "/x")
+        assert (answer.status, answer.body) == (200, b"x" * 32)
+    assert running.ask("bad-data-after-end-v2").status == 200
+    assert running.view("bad-data-after-end-v2")["pid"] == pid
 
 
 @pytest.mark.parametrize("version", ["", "-v2"])

@@ -61,7 +61,11 @@ Wire, as the answer to a request
     data-frame              raw bytes that belong to nothing
     unknown-type            a message of an unknown type, then the answer
     huge                    an answer of 20 MiB in one frame
-    flow                    (v2) a streamed body beyond the credit
+    flow                    (v2) a streamed body beyond the credit that it has agreed to
+    flow-connection         (v2) one beyond what it has agreed to for all bodies together
+    data-before-head        (v2) data of a request that has no head yet
+    data-after-end          (v2) a streamed body, and more data after its end
+    second-head             (v2) a head for a body that is being streamed already
     call-flood              (v2) 1,000 calls at once, then the answer
     call-odd                (v2) a call with an odd id
     call-twice              (v2) two calls with one id
@@ -112,6 +116,8 @@ from typing import Any, NoReturn
 
 FOR_EVER_S = 3600.0
 HELD_S = 60.0
+CREDIT_BYTES = 16 * 1024
+END = 1
 DEAF_TO_SHUTDOWN = ("ignore-sigterm", "ignore-shutdown")
 
 
@@ -454,11 +460,13 @@ def stop_listening_and_answer(request: Request) -> None:
     request.peer.write(request.echo())
 
 
-def flow(request: Request) -> None:
-    head = {"type": "http_head", "id": request.id, "status": 200, "headers": [], "body": "stream"}
-    request.peer.write(frame(head))
-    for _ in range(100):
-        request.peer.write(data_frame(request.id, b"x" * 64 * 1024))
+def stream_head(request: Request) -> bytes:
+    head = {"type": "http_head", "id": request.id, "status": 200, "headers": []}
+    return frame({**head, "body": "stream"})
+
+
+def piece(flags: int = 0, size: int = 16) -> Callable[[Request], bytes]:
+    return lambda request: data_frame(request.id, b"x" * size, flags)
 
 
 def call(number: int) -> bytes:
@@ -502,7 +510,11 @@ ANSWERS: dict[str, Callable[[Request], None]] = {
     "data-frame": sending(fixed(data_frame(4_000_001, b"abc", 1))),
     "unknown-type": sending(fixed(frame({"type": "dance", "payload": {}})), Request.echo),
     "huge": sending(lambda request: request.reply(body="x" * 20 * 1024 * 1024)),
-    "flow": flow,
+    "flow": sending(stream_head, piece(size=CREDIT_BYTES + 1)),
+    "flow-connection": sending(stream_head, piece(size=CREDIT_BYTES + 1)),
+    "data-before-head": sending(piece()),
+    "data-after-end": sending(stream_head, piece(), piece(END), piece(), piece(END)),
+    "second-head": sending(stream_head, piece(), stream_head),
     "call-flood": call_flood,
     "call-odd": sending(fixed(call(7))),
     "call-twice": sending(fixed(call(2)), fixed(call(2))),
@@ -577,7 +589,9 @@ def say_hello(peer: Peer, message: dict[str, Any]) -> None:
         return
     instance = "another" if MODE == "hello-instance" else message["instance"]
     protocol = 3 if MODE == "hello-version" else 2
-    more = {"features": message["features"], "limits": {}, "sdk": "misbehaving"}
+    credits_ = {"flow": "stream_credit", "flow-connection": "connection_credit"}
+    limits = {credits_[MODE]: CREDIT_BYTES} if MODE in credits_ else {}
+    more = {"features": message["features"], "limits": limits, "sdk": "misbehaving"}
     fields = {"protocol": protocol, "instance": instance, **more}
     peer.write(frame({"type": "hello_ok", **fields}))
 
