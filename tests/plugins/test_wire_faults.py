@@ -101,9 +101,7 @@ def test_a_broken_connection_of_version_2_is_502_and_a_restart(
 
 
 @pytest.mark.parametrize("mode", FLOW_V2)
-def test_data_beyond_the_credit_is_502_and_a_restart(
-    running: Plugins, mode: str
-) -> None:
+def test_data_beyond_the_credit_is_502_and_a_restart(running: Plugins, mode: str) -> None:
     plugin_id = f"bad-{mode}-v2"
     pid = running.view(plugin_id)["pid"]
     answer = running.ask(plugin_id, "/x")
