@@ -45,6 +45,7 @@ const ROUTES = [
     view: lazy(async () => (await import("./views/run.js")).RunView),
     title: "Run",
   },
+  { pattern: "/monitor", view: lazy(async () => (await import("./views/monitor.js")).MonitorView) },
   { pattern: "/plugins", view: lazy(async () => (await import("./views/plugins.js")).PluginsView) },
   {
     pattern: "/plugins/:id/*",
@@ -56,6 +57,14 @@ const ROUTES = [
     view: lazy(async () => (await import("./views/quick-actions.js")).QuickActionsView),
   },
   { pattern: "/users", view: lazy(async () => (await import("./views/users.js")).UsersView) },
+  {
+    pattern: "/login-history",
+    view: lazy(async () => (await import("./views/login-history.js")).LoginHistoryView),
+  },
+  {
+    pattern: "/settings",
+    view: lazy(async () => (await import("./views/settings.js")).SettingsView),
+  },
 ];
 
 /** @param {string} pathname */

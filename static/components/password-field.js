@@ -6,7 +6,6 @@ import { useState } from "preact/hooks";
 import { copyText } from "../lib/clipboard.js";
 import { html } from "../lib/html.js";
 import { checkPassword, generatePassword } from "../lib/password-rules.js";
-import { showToast } from "../lib/toasts.js";
 import { Button } from "./button.js";
 import { Field } from "./field.js";
 import { Icon } from "./icon.js";
@@ -24,12 +23,6 @@ export function PasswordRules({ password }) {
       </li>`,
     )}
   </ul>`;
-}
-
-/** @param {string} password */
-async function copy(password) {
-  await copyText(password);
-  showToast("The password is copied.", "success");
 }
 
 /**
@@ -65,7 +58,7 @@ export function NewPasswordField({ label, value, error, onInput }) {
     <//>
     <div class="password-tools">
       <${Button} icon="key" onPress=${generate}>Make one up<//>
-      <${Button} look="quiet" icon="copy" disabled=${!value} onPress=${() => copy(value)}>Copy<//>
+      <${Button} look="quiet" icon="copy" disabled=${!value} onPress=${() => copyText(value, "The password is copied.")}>Copy<//>
     </div>
     <${PasswordRules} password=${value} />
   </div>`;

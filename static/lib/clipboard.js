@@ -1,7 +1,8 @@
 /**
- * Puts text into the clipboard, also where the page came over plain HTTP.
+ * Copies text for the person, also where the page came over plain HTTP.
  * Runs on: the page.
  */
+import { showToast } from "./toasts.js";
 
 /**
  * The way of older browsers, and of pages without HTTPS: what is selected is copied.
@@ -25,9 +26,11 @@ function copySelected(text) {
 
 /**
  * @param {string} text
- * @throws {Error} the browser does not allow it
+ * @param {string} said once it is done
+ * @throws {Error} with a sentence, when the browser does not allow it
  */
-export async function copyText(text) {
+export async function copyText(text, said) {
   if (navigator.clipboard) await navigator.clipboard.writeText(text);
   else if (!copySelected(text)) throw new Error("The browser does not allow copying here.");
+  showToast(said, "success");
 }

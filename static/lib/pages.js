@@ -57,6 +57,13 @@ export const PAGES = [
     words: "buttons confirm order",
   },
   {
+    href: "/monitor",
+    icon: "monitor",
+    name: "Monitor",
+    group: "main",
+    words: "charts cpu memory disk network load processes machine",
+  },
+  {
     href: "/plugins",
     icon: "plugin",
     name: "Plugins",
@@ -71,6 +78,22 @@ export const PAGES = [
     group: "administration",
     adminOnly: true,
     words: "people accounts passwords",
+  },
+  {
+    href: "/login-history",
+    icon: "logins",
+    name: "Login history",
+    group: "administration",
+    adminOnly: true,
+    words: "attempts lockouts security",
+  },
+  {
+    href: "/settings",
+    icon: "settings",
+    name: "Settings",
+    group: "administration",
+    adminOnly: true,
+    words: "options folder limits retention version about",
   },
 ];
 

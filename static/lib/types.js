@@ -35,6 +35,36 @@
  * @property {string} attempted_at
  */
 
+/**
+ * How the attempts of the last 24 hours ended.
+ * @typedef {object} LoginSummary
+ * @property {string} since
+ * @property {number} successes
+ * @property {number} failures
+ * @property {number} locked
+ * @property {number} addresses where the failed and locked ones came from
+ */
+
+/**
+ * @typedef {object} Setting
+ * @property {string} key
+ * @property {string} value
+ * @property {string} default
+ * @property {string} description
+ * @property {boolean} read_only
+ */
+
+/**
+ * @typedef {object} About
+ * @property {string} version
+ * @property {string} python
+ * @property {string} database
+ * @property {string} data_dir
+ * @property {string} plugins_dir
+ * @property {string} log_dir
+ * @property {string} started_at
+ */
+
 /** @typedef {"queued" | "running" | "finished" | "failed" | "cancelled" | "interrupted"} TaskState */
 
 /**
