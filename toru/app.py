@@ -60,6 +60,9 @@ logger = logging.getLogger("toru")
 
 FAILED = 1
 DRAIN_S = 10.0
+BACKLOG = 1024
+"""Connections that may wait to be taken, such as those of all viewers after a restart of the hub;
+the system lets one more try again a second later."""
 
 
 async def serve(config: Config) -> int:
@@ -265,7 +268,7 @@ class _Stop:
 
 
 def _bind(config: Config) -> list[socket.socket]:
-    return tornado.netutil.bind_sockets(config.port, config.host)
+    return tornado.netutil.bind_sockets(config.port, config.host, backlog=BACKLOG)
 
 
 def _url(config: Config, sockets: list[socket.socket]) -> str:
