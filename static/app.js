@@ -23,6 +23,8 @@ import { NotFoundView } from "./views/not-found.js";
 
 /** When a page that was opened has come to rest. */
 const SETTLED_MS = 1_500;
+/** How often a hub that cannot be reached is asked again. */
+const ASK_AGAIN_MS = 2_000;
 
 const ScriptsView = lazy(async () => (await import("./views/scripts.js")).ScriptsView);
 
@@ -40,6 +42,11 @@ const ROUTES = [
   { pattern: "/scripts", view: ScriptsView },
   { pattern: "/scripts/run/:id", view: ScriptsView },
   { pattern: "/history", view: lazy(async () => (await import("./views/history.js")).HistoryView) },
+  {
+    pattern: "/account",
+    view: lazy(async () => (await import("./views/account.js")).AccountView),
+    title: "Your account",
+  },
   {
     pattern: "/history/:id",
     view: lazy(async () => (await import("./views/run.js")).RunView),
@@ -61,6 +68,7 @@ const ROUTES = [
     pattern: "/login-history",
     view: lazy(async () => (await import("./views/login-history.js")).LoginHistoryView),
   },
+  { pattern: "/actors", view: lazy(async () => (await import("./views/actors.js")).ActorsView) },
   {
     pattern: "/settings",
     view: lazy(async () => (await import("./views/settings.js")).SettingsView),
@@ -116,13 +124,24 @@ function guardAddress() {
   }
 }
 
+function Unreachable() {
+  useEffect(() => {
+    const timer = setInterval(() => restore({ quietly: true }), ASK_AGAIN_MS);
+    return () => clearInterval(timer);
+  }, []);
+  return html`<main class="alone">
+    <${Failure}
+      message="The hub cannot be reached. Trying again by itself…"
+      onRetry=${() => restore({ quietly: true })}
+    />
+  </main>`;
+}
+
 function App() {
   if (phase.value === "in") return html`<${Page} /><${Toasts} />`;
   if (phase.value === "out") return html`<${LoginView} /><${Toasts} />`;
   if (phase.value === "asking") return html`<main class="alone"><${Loading} what="Toru" /></main>`;
-  return html`<main class="alone">
-    <${Failure} message="The hub cannot be reached. Is it running?" onRetry=${restore} />
-  </main>`;
+  return html`<${Unreachable} />`;
 }
 
 router.connect();

@@ -17,10 +17,10 @@ const CHOICES = [
 ];
 
 export function ThemeChoice() {
-  return html`<fieldset class="segments">
+  return html`<fieldset class="theme-choice">
     <legend class="visually-hidden">Colours</legend>
     ${CHOICES.map(
-      ({ value, icon, name }) => html`<label key=${value} class="segment">
+      ({ value, icon, name }) => html`<label key=${value} class="theme-option">
         <input
           type="radio"
           name="theme"

@@ -32,6 +32,14 @@ export const PAGES = [
     words: "start overview home",
   },
   {
+    href: "/monitor",
+    icon: "monitor",
+    name: "Monitor",
+    group: "main",
+    primary: true,
+    words: "charts cpu memory disk network load processes machine",
+  },
+  {
     href: "/scripts",
     icon: "scripts",
     name: "Scripts",
@@ -57,13 +65,6 @@ export const PAGES = [
     words: "buttons confirm order",
   },
   {
-    href: "/monitor",
-    icon: "monitor",
-    name: "Monitor",
-    group: "main",
-    words: "charts cpu memory disk network load processes machine",
-  },
-  {
     href: "/plugins",
     icon: "plugin",
     name: "Plugins",
@@ -86,6 +87,14 @@ export const PAGES = [
     group: "administration",
     adminOnly: true,
     words: "attempts lockouts security",
+  },
+  {
+    href: "/actors",
+    icon: "actors",
+    name: "Actors",
+    group: "administration",
+    adminOnly: true,
+    words: "mailboxes load performance inside",
   },
   {
     href: "/settings",

@@ -25,9 +25,12 @@ function become(person) {
   phase.value = person ? "in" : "out";
 }
 
-/** Asks the hub who this browser is. */
-export async function restore() {
-  phase.value = "asking";
+/**
+ * Asks the hub who this browser is.
+ * @param {{quietly?: boolean}} [options] `quietly` shows nothing new until there is an answer
+ */
+export async function restore({ quietly = false } = {}) {
+  if (!quietly) phase.value = "asking";
   try {
     become((await get("auth/me")).user);
   } catch {

@@ -4,72 +4,81 @@
  */
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Icon } from "../components/icon.js";
+import { KnownPasswordField } from "../components/known-password-field.js";
+import { Countdown, useSecondsLeft } from "../components/lockout.js";
 import { ThemeToggle } from "../components/theme-toggle.js";
-import { formatClock } from "../lib/format.js";
 import { html } from "../lib/html.js";
+import { lockedName, lockedUntil, rememberLockout } from "../lib/lockouts.js";
 import { login, notice } from "../lib/session.js";
 
-/**
- * Counts a lockout down to 0.
- * @returns {[number, (seconds: number) => void]} the seconds left, and how to begin
- */
-function useCountdown() {
-  const [until, setUntil] = useState(0);
-  const [left, setLeft] = useState(0);
-  useEffect(() => {
-    const tick = () => setLeft(Math.max(0, Math.ceil((until - Date.now()) / 1000)));
-    tick();
-    const timer = setInterval(tick, 250);
-    return () => clearInterval(timer);
-  }, [until]);
-  return [left, (seconds) => setUntil(Date.now() + seconds * 1000)];
+const LOCKED = "Too many wrong passwords were given for this name.";
+
+/** @param {{message: string, isError: boolean}} props */
+function Trouble({ message, isError }) {
+  return html`<div role="alert">
+    ${
+      message &&
+      html`<div class="note" data-kind=${isError ? "error" : "info"}>
+        <${Icon} name="alert" /><p>${message}</p>
+      </div>`
+    }
+  </div>`;
 }
 
-/** @param {{error: string, lockedFor: number}} props */
-function Trouble({ error, lockedFor }) {
-  const message = error || notice.value;
-  if (!message) return null;
-  return html`<div class="note" data-kind=${error ? "error" : "info"} role="alert">
-    <${Icon} name="alert" />
-    <p>
-      ${message}
-      ${lockedFor > 0 && html` <span class="numeric" aria-live="off">Try again in ${formatClock(lockedFor)}.</span>`}
-    </p>
+/** @param {{value: string, onInput: (value: string) => void}} props */
+function Username({ value, onInput }) {
+  const input = useRef(/** @type {HTMLInputElement | null} */ (null));
+  useEffect(() => input.current?.focus(), []);
+  return html`<div class="field">
+    <label for="username">User name</label>
+    <input
+      id="username"
+      name="username"
+      autocomplete="username"
+      autocapitalize="none"
+      spellcheck=${false}
+      required
+      ref=${input}
+      value=${value}
+      onInput=${(/** @type {Event} */ event) => onInput(/** @type {HTMLInputElement} */ (event.currentTarget).value)}
+    />
   </div>`;
 }
 
 export function LoginView() {
+  const [username, setUsername] = useState(lockedName);
+  const [password, setPassword] = useState("");
   const [error, setError] = useState("");
   const [busy, setBusy] = useState(false);
-  const [lockedFor, lockFor] = useCountdown();
-  const first = useRef(/** @type {HTMLInputElement | null} */ (null));
-  useEffect(() => first.current?.focus(), []);
+  const passwordInput = useRef(/** @type {HTMLInputElement | null} */ (null));
+  const left = useSecondsLeft(lockedUntil(username));
   const submit = async (/** @type {SubmitEvent} */ event) => {
     event.preventDefault();
-    const form = new FormData(/** @type {HTMLFormElement} */ (event.currentTarget));
     setBusy(true);
-    const outcome = await login(String(form.get("username")), String(form.get("password")));
+    const outcome = await login(username, password);
+    if (!outcome.error) return;
+    if (outcome.lockedSeconds > 0) rememberLockout(username, outcome.lockedSeconds);
+    setError(outcome.lockedSeconds > 0 ? "" : outcome.error);
     setBusy(false);
-    setError(outcome.error);
-    lockFor(outcome.lockedSeconds);
+    passwordInput.current?.select();
   };
   return html`<main class="login">
     <div class="login-theme"><${ThemeToggle} /></div>
     <form class="card login-card" onSubmit=${submit}>
       <h1 class="brand"><img src="/favicon.svg" alt="" width="32" height="32" />Toru</h1>
       <p class="muted">Log in to steer this machine.</p>
-      <label>
-        User name
-        <input name="username" autocomplete="username" autocapitalize="none" required ref=${first} />
-      </label>
-      <label>
-        Password
-        <input name="password" type="password" autocomplete="current-password" required />
-      </label>
-      <${Trouble} error=${error} lockedFor=${lockedFor} />
-      <button class="button primary wide" disabled=${busy || lockedFor > 0}>
+      <${Username} value=${username} onInput=${setUsername} />
+      <${KnownPasswordField}
+        label="Password"
+        value=${password}
+        onInput=${setPassword}
+        inputRef=${passwordInput}
+      />
+      <${Trouble} message=${left > 0 ? LOCKED : error || notice.value} isError=${left > 0 || error !== ""} />
+      <button class="button primary wide" disabled=${busy || left > 0}>
         ${busy ? "Logging in…" : "Log in"}
       </button>
+      ${left > 0 && html`<${Countdown} seconds=${left} />`}
     </form>
   </main>`;
 }
