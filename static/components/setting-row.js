@@ -25,12 +25,12 @@ function Input({ store, setting, id, described }) {
     store.type(setting, value);
   };
   if (field.options) {
-    return html`<select ...${ties} onChange=${typed}>
+    return html`<select class="setting-control" ...${ties} onChange=${typed}>
       ${Object.entries(field.options).map(([value, words]) => html`<option key=${value} value=${value}>${words}</option>`)}
     </select>`;
   }
   const inputmode = field.unit ? "decimal" : undefined;
-  return html`<input ...${ties} class=${field.wide ? "mono" : "numeric"} inputmode=${inputmode} spellcheck=${false} autocomplete="off" onInput=${typed} />
+  return html`<input ...${ties} class=${`setting-control ${field.wide ? "mono" : "numeric"}`} inputmode=${inputmode} spellcheck=${false} autocomplete="off" onInput=${typed} />
     ${field.unit && html`<span class="setting-unit">${field.unit}</span>`}`;
 }
 

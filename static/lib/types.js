@@ -65,6 +65,26 @@
  * @property {string} started_at
  */
 
+/**
+ * The figures of one actor at one moment.
+ * @typedef {object} ActorFigures
+ * @property {string} name
+ * @property {string} actor the class
+ * @property {string} parent its supervisor; empty at the top
+ * @property {"loop" | "thread"} flavour
+ * @property {string} state
+ * @property {number} mailbox_depth
+ * @property {number} mailbox_limit
+ * @property {number} peak_depth the most that ever waited
+ * @property {number} recent_peak the most since the figures before these
+ * @property {number} handled
+ * @property {number} busy_s
+ * @property {number} refused
+ * @property {number} dropped
+ * @property {number} restarts
+ * @property {string | null} last_error
+ */
+
 /** @typedef {"queued" | "running" | "finished" | "failed" | "cancelled" | "interrupted"} TaskState */
 
 /**
@@ -107,6 +127,7 @@
  * @property {number} swap_used bytes
  * @property {number} swap_total bytes
  * @property {number} uptime_seconds
+ * @property {string} sampled_at
  * @property {Disk[]} disks
  * @property {string} [system_name]
  * @property {string} [os_version]

@@ -29,8 +29,8 @@ function standing(changed, refused) {
   const many = changed === 1 ? "One change is" : `${changed} changes are`;
   if (refused === 0) return `${many} not saved yet.`;
   return refused === 1
-    ? "One change was refused. The reason is said at its field."
-    : `${refused} changes were refused. The reasons are said at their fields.`;
+    ? "One change was refused; its field says why."
+    : `${refused} changes were refused; their fields say why.`;
 }
 
 /** @param {{store: SettingsStore}} props */
