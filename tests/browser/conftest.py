@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, syn
 
 from tests.browser.dashboard import Dashboard
 from tests.browser.watch import PageWatch
-from tests.support.hub import HubProcess
+from tests.support.hub import HubProcess, HubsAhead
 from tools.browser import find_chromium, recorded_chromium
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -44,10 +44,26 @@ def browser() -> Iterator[Browser]:
         opened.close()
 
 
+@pytest.fixture(scope="package")
+def hubs_ahead(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubsAhead]:
+    """Hubs for one test each, started before they are asked for."""
+    hubs = HubsAhead(lambda: tmp_path_factory.mktemp("hub"))
+    yield hubs
+    hubs.close()
+
+
 @pytest.fixture
-def hub(tmp_path: Path) -> Iterator[HubProcess]:
+def hub(hubs_ahead: HubsAhead) -> Iterator[HubProcess]:
     """A hub of this test's own; its admin is logged in for the calls of the test itself."""
-    with HubProcess(tmp_path) as started:
+    started = hubs_ahead.take()
+    yield started
+    started.end()
+
+
+@pytest.fixture(scope="package")
+def resting_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
+    """A hub for those who only want what every hub serves, and change nothing there."""
+    with HubProcess(tmp_path_factory.mktemp("hub")) as started:
         yield started
 
 
@@ -86,11 +102,11 @@ def dashboard(page: Page) -> Dashboard:
 
 
 @pytest.fixture
-def module(page: Page) -> Any:
+def module(browser: Browser, resting_hub: HubProcess) -> Iterator[Any]:
     """Evaluate an arrow function on the exports of a module of the dashboard."""
-    page.goto("/login")
-
-    def call(path: str, code: str) -> Any:
-        return page.evaluate(f"async () => ({code})(await import('/lib/{path}'))")
-
-    return call
+    with browser.new_context(base_url=resting_hub.base_url) as opened:
+        watch = PageWatch(opened, resting_hub.base_url)
+        page = opened.new_page()
+        page.goto("/login")
+        yield lambda path, code: page.evaluate(f"async () => ({code})(await import('/lib/{path}'))")
+    watch.check()

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -242,6 +243,37 @@ class HubProcess:
         with self.websocket() as socket:
             socket.send({"type": "run", "script": script})
             return socket.read_run(timeout_s=timeout_s)
+
+
+class HubsAhead:
+    """Hubs for one test each; the next is started while a test uses the one before.
+
+    Args:
+        folder: returns a new folder.
+    """
+
+    def __init__(self, folder: Callable[[], Path]) -> None:
+        self._folder = folder
+        self._starter = ThreadPoolExecutor(1)
+        self._next = self._starter.submit(self._start)
+
+    def take(self) -> HubProcess:
+        """Return a hub that runs, logged in as the admin; whoever takes it ends it."""
+        started, self._next = self._next, self._starter.submit(self._start)
+        return started.result()
+
+    def close(self) -> None:
+        """End the hub that nobody has taken."""
+        self._starter.shutdown()
+        self._next.result().end()
+
+    def _start(self) -> HubProcess:
+        hub = HubProcess(self._folder())
+        try:
+            return hub.__enter__()
+        except BaseException:
+            hub.end()
+            raise
 
 
 def _json(data: bytes) -> Any:
