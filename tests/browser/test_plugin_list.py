@@ -17,6 +17,7 @@ from tests.browser.plugins import (
     drop_told,
     plugin,
     wait_ready,
+    write_bundle,
 )
 from tests.browser.test_plugin_life import card, link, switch
 from tests.browser.watch import PageWatch
@@ -48,6 +49,23 @@ def test_a_broken_file_is_listed_with_its_reason_beside_good_ones_until_it_is_re
     drop_told(hub, "garbage", name="No more")
     expect(card(page, "No more")).to_contain_text("Healthy", timeout=READY_MS)
     expect(broken).to_have_count(0)
+
+
+def test_only_plugins_with_a_page_can_be_opened(
+    dashboard: Dashboard, page: Page, hub: HubProcess
+) -> None:
+    drop_example(hub)
+    drop_flaky(hub, "echo")
+    wait_ready(hub)
+    wait_ready(hub, "bad-echo")
+    dashboard.log_in("/plugins")
+    without, links = card(page, "Misbehaving: echo"), page.get_by_role("navigation", name="Plugins")
+    expect(without).to_contain_text("Healthy")
+    expect(links.get_by_role("link")).to_have_text([re.compile("Hello World")])
+    expect(without.get_by_role("link", name="Open")).to_have_count(0)
+    write_bundle(hub, "bad-echo", "window.ToruPlugins = {};")
+    expect(without.get_by_role("link", name="Open")).to_be_visible()
+    expect(links.get_by_role("link", name="Misbehaving: echo")).to_be_visible()
 
 
 def test_a_plugin_that_cannot_start_says_so_when_it_is_enabled(

@@ -81,6 +81,8 @@ Run
     ignore-shutdown         ignores shutdown only
     slow[-1]                answers after so many seconds, any number of requests at once
     sequential[-0.1]        serves one connection at a time, so many seconds each
+    dies-of-bundle          kills itself when it is asked for a bundle
+    silent-bundle           never says whether it has a bundle
     crash                   kills itself when a request comes
     crash-half              sends half of the answer, then kills itself
     exit-on-request[-0]     exits with the number when a request comes
@@ -533,11 +535,22 @@ ANSWERS: dict[str, Callable[[Request], None]] = {
 }
 
 
+def answer_without_page(request: Request) -> None:
+    """Say that there is no bundle, whatever else the mode is, unless it is about that."""
+    if MODE == "dies-of-bundle":
+        die()
+    elif MODE != "silent-bundle":
+        request.peer.write(request.reply(404))
+
+
 def answer_request(request: Request) -> None:
     """Answer in the way of the mode."""
     try:
-        if request.path.partition("?")[0] == "/ok":
+        path = request.path.partition("?")[0]
+        if path == "/ok":
             request.peer.write(request.echo())
+        elif path == "/bundle.js":
+            answer_without_page(request)
         else:
             ANSWERS.get(MODE, sending(Request.echo))(request)
     except OSError:

@@ -33,6 +33,7 @@ from toru.actors.messages.plugins import (
     GiveUpForward,
     MarkBroken,
     MarkRemoved,
+    NoteBundle,
     PluginAnswer,
     PluginChanged,
     PluginDisposed,
@@ -65,6 +66,7 @@ from toru.actors.plugin_link import LinkBroken, LinkContext, PluginLink
 from toru.actors.plugin_link_v1 import LinkV1
 from toru.actors.plugin_link_v2 import LinkV2
 from toru.actors.plugin_output import PluginOutput, Stream
+from toru.actors.plugin_page import PluginPage
 from toru.actors.plugin_runs import RUN_PREFIX, end_run, runs_of
 from toru.actors.plugin_sockets import prepare
 from toru.actors.runtime import ActorContext, Address, LoopActor, Message
@@ -149,6 +151,7 @@ class Plugin(LoopActor):
         self._calls = PluginCalls(plan.metadata.id, services)
         self._figures = Figures()
         self._output = PluginOutput(services.log_sink(plan.metadata.id))
+        self._page = PluginPage(plan.has_bundle, self._in_background, self._tell_manager)
         self._run_id: str | None = None
         self._instance = ""
         self._link: PluginLink | None = None
@@ -223,6 +226,8 @@ class Plugin(LoopActor):
                 return self._describe()
             case Replace(metadata=metadata, file=file):
                 self._replace(metadata, file)
+            case NoteBundle(is_there=is_there):
+                self._page.note_file(is_there)
             case MarkBroken(reason=reason):
                 self._apply(life.BrokenFound(reason))
             case MarkRemoved():
@@ -262,8 +267,10 @@ class Plugin(LoopActor):
             case life.Disconnect():
                 self._close_link()
             case life.SendGoaway():
+                self._page.stop_asking()
                 self.background(self._say_goaway(self._state.spawn))
             case life.SendShutdown():
+                self._page.stop_asking()
                 self.background(self._say_shutdown(self._state.spawn))
             case life.Terminate():
                 self.background(self._signal(signal.SIGTERM))
@@ -274,6 +281,7 @@ class Plugin(LoopActor):
             case life.CancelTimer(kind):
                 self.timers.cancel(("life", kind))
             case life.FailWaiting(sentence):
+                self._page.note_failure()
                 if self._link is not None:
                     self._link.fail(sentence)
             case life.RecordEvent(event_type, details):
@@ -285,9 +293,12 @@ class Plugin(LoopActor):
             case life.LogLine(level, text):
                 self._write_log(level, text)
             case life.TellManager():
-                self._services.manager.tell(PluginChanged(self._view(None)))
+                self._tell_manager()
             case life.Dispose():
                 self._services.manager.tell(PluginDisposed(self._id))
+
+    def _tell_manager(self) -> None:
+        self._services.manager.tell(PluginChanged(self._view(None)))
 
     async def _wish(self, event: Callable[[str], life.Event]) -> None:
         token = uuid7()
@@ -312,6 +323,7 @@ class Plugin(LoopActor):
         if is_same and not self._state.removed and self._state.broken is None:
             return
         self._metadata, self._file = metadata, file
+        self._page.note_other_binary()
         self._apply(life.BinaryChanged(max(metadata.protocols)))
 
     # What is written down, in the order in which it happened
@@ -458,6 +470,8 @@ class Plugin(LoopActor):
             self._apply(life.ConnectionLost(spawn, error.sentence))
         else:
             self._apply(life.BecameReady(spawn))
+            if self._link is link and self._state.takes_requests:
+                self._page.ask(link)
 
     def _make_link(self, spawn: int, protocol: int) -> PluginLink:
         services = self._services
@@ -486,6 +500,7 @@ class Plugin(LoopActor):
             self._opening.cancel()
             self._opening = None
         link, self._link = self._link, None
+        self._page.note_failure()
         if link is not None:
             link.close()
 
@@ -574,6 +589,7 @@ class Plugin(LoopActor):
             protocol=state.speaks if state.process == "alive" else state.protocol,
             pid=state.pid,
             socket_path=str(self._socket_path),
+            has_page=self._page.exists,
             figures=self._figures.view(
                 process,
                 restarts=state.restarts,

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from toru.actors.messages.plugins import (
+    FolderContent,
     FoundFile,
     LoadBundle,
     LoadEnabled,
@@ -61,16 +62,16 @@ class PluginFolder(ThreadActor):
             case _:
                 return super().on_receive(message)
 
-    def _scan(self) -> list[FoundFile]:
+    def _scan(self) -> FolderContent:
         try:
-            names = sorted(
-                entry.name for entry in os.scandir(self._folder) if entry.name.endswith(SUFFIX)
-            )
+            names = sorted(entry.name for entry in os.scandir(self._folder))
         except FileNotFoundError:
-            return []
+            names = []
         except OSError as error:
             raise Unavailable(f"The plugins folder cannot be read: {error.strerror}.") from None
-        return [self._look_at(name) for name in names]
+        files = [self._look_at(name) for name in names if name.endswith(SUFFIX)]
+        others = (name for name in names if not name.endswith(SUFFIX))
+        return FolderContent(files, frozenset(filter(self._has_bundle, others)))
 
     def _look_at(self, name: str) -> FoundFile:
         path = self._folder / name
@@ -119,16 +120,30 @@ class PluginFolder(ThreadActor):
                 draft.unlink()
             raise Unavailable(f"{path} cannot be written: {error.strerror}.") from None
 
+    def _has_bundle(self, name: str) -> bool:
+        """Return whether `_load_bundle` would find something."""
+        path = self._folder / name / "bundle.js"
+        try:
+            found = path.stat()
+            return found.st_size <= BUNDLE_LIMIT_BYTES and self._may_be_read(path, found)
+        except OSError:
+            return False
+
     def _load_bundle(self, plugin_id: str) -> bytes | None:
         path = self._folder / plugin_id / "bundle.js"
         try:
-            if not path.resolve(strict=True).is_relative_to(self._folder.resolve()):
+            if not self._may_be_read(path, path.stat()):
                 return None
             with path.open("rb") as file:
                 data = file.read(BUNDLE_LIMIT_BYTES + 1)
         except OSError:
             return None
         return data if len(data) <= BUNDLE_LIMIT_BYTES else None
+
+    def _may_be_read(self, path: Path, found: os.stat_result) -> bool:
+        """Return whether it is a plain file of this folder; OSError when it is gone."""
+        is_inside = path.resolve(strict=True).is_relative_to(self._folder.resolve())
+        return is_inside and stat.S_ISREG(found.st_mode) and os.access(path, os.R_OK)
 
 
 def _facts(path: Path, found: os.stat_result, folder: Path) -> FileFacts:

@@ -18,6 +18,7 @@ from toru.actors.messages.plugins import (
     DescribePlugin,
     DisablePlugin,
     EnablePlugin,
+    FolderContent,
     Forward,
     FoundFile,
     GetBundle,
@@ -28,12 +29,12 @@ from toru.actors.messages.plugins import (
     LookAtFolder,
     MarkBroken,
     MarkRemoved,
+    NoteBundle,
     PluginChanged,
     PluginDisposed,
     PluginFigures,
     PluginKv,
     PluginPlan,
-    PluginRequest,
     PluginView,
     Probe,
     Replace,
@@ -50,6 +51,7 @@ from toru.actors.messages.runner import (
 )
 from toru.actors.plugin import Plugin, PluginServices
 from toru.actors.plugin_calls import PluginCalls
+from toru.actors.plugin_page import bundle_request
 from toru.actors.plugin_places import PluginPlaces, actor_name
 from toru.actors.plugin_prober import RUN_PREFIX as PROBE_PREFIX
 from toru.actors.plugin_runs import RUN_PREFIX, end_run, plugin_of, runs_of
@@ -63,7 +65,6 @@ from toru.actors.runtime import (
     Message,
     Restart,
 )
-from toru.domain.plugin_headers import request_headers
 from toru.domain.plugin_metadata import BrokenPlugin, PluginMetadata
 from toru.domain.plugin_probe import BEING_WRITTEN, without_last_words
 from toru.domain.plugin_routes import Registration, assign
@@ -121,6 +122,7 @@ class PluginManager(LoopActor):
         self._displaced: dict[str, str] = {}  # those with an actor, but without a place
         self._collisions: dict[str, str] = {}
         self._seen: dict[str, tuple[int, ...]] | None = None
+        self._bundles: frozenset[str] = frozenset()
         self._leftovers: dict[str, list[str]] = {}
         self._discovered = asyncio.Event()
         self._discovery_deadline = context.system.loop.time() + DISCOVERY_S
@@ -234,7 +236,9 @@ class PluginManager(LoopActor):
         finally:
             self.timers.after("look", self._look_s, LookAtFolder())
 
-    def _take_note(self, files: list[FoundFile]) -> None:
+    def _take_note(self, content: FolderContent) -> None:
+        files = content.files
+        self._note_bundles(content.bundles)
         present = {file.name for file in files}
         gone = [name for name in self._known if name not in present]
         settled = [file for file in files if self._is_news(file)]
@@ -246,6 +250,13 @@ class PluginManager(LoopActor):
             del self._known[name]
         if gone:
             self._place()
+
+    def _note_bundles(self, bundles: frozenset[str]) -> None:
+        """Tell the plugins whose bundle's file has come or gone."""
+        changed, self._bundles = bundles ^ self._bundles, bundles
+        for plugin_id in changed & self._placed.keys():
+            with contextlib.suppress(Unavailable):  # one that is being replaced asks for its plan
+                self._plugin(plugin_id).tell(NoteBundle(plugin_id in bundles))
 
     def _is_news(self, file: FoundFile) -> bool:
         known = self._known.get(file.name)
@@ -328,6 +339,7 @@ class PluginManager(LoopActor):
             known.metadata,
             known.file,
             enabled=self._is_enabled(plugin_id),
+            has_bundle=plugin_id in self._bundles,
             leftovers=tuple(self._leftovers.pop(plugin_id, ())),
         )
         return Plugin(context, plan, self._services)
@@ -428,9 +440,7 @@ class PluginManager(LoopActor):
         bundle = await self._folder.ask(LoadBundle(plugin_id))
         if bundle is not None:
             return bundle
-        user, role = session.username, session.role
-        headers = request_headers((), user=user, role=role, client_address="", scheme="", host="")
-        request = PluginRequest("GET", "/bundle.js", headers, b"", user=user, role=role)
+        request = bundle_request(session.username, session.role)
         answer = await self._plugin(plugin_id).ask(Forward(request), deadline_s=60.0)
         if answer.status != 200:
             raise NotFound("The plugin has no bundle.", code="no_bundle")
@@ -495,5 +505,6 @@ def _broken_view(known: _Known, reason: str) -> PluginView:
         protocol=None,
         pid=None,
         socket_path=None,
+        has_page=False,
         figures=PluginFigures(),
     )

@@ -72,6 +72,8 @@ class PluginView(msgspec.Struct, frozen=True):
         degraded: it says of itself that not all is well; it is not restarted for that.
         pid: its process; None for a client and when it does not run.
         socket_path: where it listens; None for a client.
+        has_page: whether there is a bundle that draws its page in the dashboard: its file, or what
+            the plugin has answered when it was asked for one, the last time that it got ready.
     """
 
     id: str
@@ -90,6 +92,7 @@ class PluginView(msgspec.Struct, frozen=True):
     protocol: int | None
     pid: int | None
     socket_path: str | None
+    has_page: bool
     figures: PluginFigures
 
 
@@ -220,12 +223,14 @@ class PluginPlan(msgspec.Struct, frozen=True):
         metadata: what it says of itself.
         file: its executable.
         enabled: whether it is to run.
+        has_bundle: whether its bundle is there as a file.
         leftovers: runs of it that an earlier hub has left in the runner.
     """
 
     metadata: PluginMetadata
     file: FoundFile
     enabled: bool
+    has_bundle: bool = False
     leftovers: tuple[str, ...] = ()
 
 
@@ -234,6 +239,12 @@ class Replace(Message[None], frozen=True):
 
     metadata: PluginMetadata
     file: FoundFile
+
+
+class NoteBundle(Message[None], frozen=True):
+    """The file of its bundle has come or gone."""
+
+    is_there: bool
 
 
 class MarkBroken(Message[None], frozen=True):
@@ -257,8 +268,20 @@ class DescribePlugin(Message[PluginView], frozen=True):
 # For the actor that looks at the plugins folder
 
 
-class ScanFolder(Message[list[FoundFile]], frozen=True):
-    """The files in the plugins folder by name; none when there is no folder."""
+class FolderContent(msgspec.Struct, frozen=True):
+    """What is in the plugins folder.
+
+    Attributes:
+        files: the ``*.binary`` files by name.
+        bundles: the ids of plugins that have a file ``<id>/bundle.js``.
+    """
+
+    files: list[FoundFile]
+    bundles: frozenset[str]
+
+
+class ScanFolder(Message[FolderContent], frozen=True):
+    """Look at the plugins folder; one that is not there is empty. Unavailable."""
 
 
 class LoadEnabled(Message[dict[str, bool]], frozen=True):
