@@ -1,5 +1,5 @@
 /**
- * One figure of the machine: a large value, what it means, and how full it is.
+ * One figure of the machine: a large value, what it means, and how full it is; it leads to more.
  * Runs on: the page.
  */
 import { html } from "../lib/html.js";
@@ -17,7 +17,7 @@ function level(percent) {
 /**
  * @param {{title: string, percent: number}} props
  */
-function Meter({ title, percent }) {
+export function Meter({ title, percent }) {
   const value = Math.round(percent);
   return html`<div
     class="meter"
@@ -38,19 +38,21 @@ function Meter({ title, percent }) {
  * @property {string} title
  * @property {string | undefined} value undefined while it is not known yet
  * @property {string} detail
+ * @property {string} [more] a second line of detail, where no share is to be drawn
  * @property {number} [percent]
  * @property {number[]} [trail]
  */
 
 /** @param {FigureProps} props */
-export function FigureCard({ icon, title, value, detail, percent, trail }) {
+export function FigureCard({ icon, title, value, detail, more, percent, trail }) {
   return html`<article class="card figure">
-    <h2 class="figure-title"><${Icon} name=${icon} />${title}</h2>
+    <h2 class="figure-title"><${Icon} name=${icon} /><a href="/monitor">${title}</a></h2>
     <div class="figure-row">
       <p class="figure-value numeric">${value ?? html`<span class="skeleton wide"></span>`}</p>
       ${trail && html`<${Sparkline} values=${trail} />`}
     </div>
     ${percent !== undefined && html`<${Meter} title=${title} percent=${percent} />`}
-    <p class="figure-detail">${detail}</p>
+    ${more && html`<p class="figure-more">${more}</p>`}
+    <p class="figure-detail" title=${detail}>${detail}</p>
   </article>`;
 }

@@ -37,7 +37,7 @@ function ActionButton({ action, last, onShow }) {
   const execute = async () => {
     setBusy(true);
     try {
-      const task = await runAction(action);
+      const task = await runAction(action, { isRunning: last?.state === "running" });
       if (task) onShow(task);
     } catch (error) {
       showToast(`${action.name}: ${sentence(error)}`, "error");

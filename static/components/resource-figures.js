@@ -10,7 +10,7 @@ import { ResourceStore } from "../lib/resource-store.js";
 import { FigureCard } from "./figure-card.js";
 import { Failure } from "./states.js";
 
-/** @import { Disk, Resources } from "../lib/types.js" */
+/** @import { Disk } from "../lib/types.js" */
 
 const NEARLY_FULL = 85;
 
@@ -36,11 +36,6 @@ function storageDetail(disks, main) {
   if (!fullest) return free;
   if (fullest.usage_percent < NEARLY_FULL) return `${free} · ${others.length} more`;
   return `${free} · ${fullest.mount_point} ${formatPercent(fullest.usage_percent)}`;
-}
-
-/** @param {Resources} now */
-function systemDetail(now) {
-  return [now.host_name, now.system_name].filter(Boolean).join(" · ") || "Since the last start";
 }
 
 export function ResourceFigures() {
@@ -72,7 +67,8 @@ export function ResourceFigures() {
       icon="uptime"
       title="Uptime"
       value=${now && formatUptime(now.uptime_seconds)}
-      detail=${now ? systemDetail(now) : ""}
+      more=${now?.host_name}
+      detail=${now?.system_name || (now ? "Since the last start" : "")}
     />
     <${FigureCard}
       icon="storage"

@@ -2,25 +2,30 @@
  * The machine's figures: the first from a request, the next as they come over the WebSocket.
  * Runs on: the page.
  */
-import { signal } from "@preact/signals";
+import { computed, signal } from "@preact/signals";
 import { get, sentence } from "./api.js";
 import { Cleanups } from "./connect.js";
+import { pointOf, pointsOf, TRAIL_S, withPoints } from "./recent-trail.js";
 
+/** @import { Point } from "./recent-trail.js" */
 /** @import { Resources } from "./types.js" */
 /** @import { HubSocket } from "./socket.js" */
-
-const SAMPLES_KEPT = 60;
 
 export class ResourceStore {
   /** @type {import("@preact/signals").Signal<Resources | null>} */
   latest = signal(null);
-  /** The last samples, oldest first, in percent.
-   * @type {import("@preact/signals").Signal<{cpu: number[], memory: number[]}>} */
-  trail = signal({ cpu: [], memory: [] });
   error = signal("");
 
+  #points = signal(/** @type {Point[]} */ ([]));
   #socket;
+  #wasLost = false;
   #cleanups = new Cleanups();
+
+  /** The last minute, oldest first, in percent. */
+  trail = computed(() => ({
+    cpu: this.#points.value.map((point) => point.cpu),
+    memory: this.#points.value.map((point) => point.memory),
+  }));
 
   /** @param {HubSocket} socket */
   constructor(socket) {
@@ -28,7 +33,10 @@ export class ResourceStore {
   }
 
   connect() {
-    this.#cleanups.add(this.#socket.subscribe("resources", (sample) => this.#take(sample)));
+    this.#cleanups.add(
+      this.#socket.subscribe("resources", (sample) => this.#take(sample)),
+      this.#socket.status.subscribe((status) => this.#follow(status)),
+    );
     this.refresh();
   }
 
@@ -38,20 +46,33 @@ export class ResourceStore {
 
   async refresh() {
     try {
-      this.#take(await get("resources"));
+      const sample = await get("resources");
+      this.#take(sample);
+      await this.#lookBack(Date.parse(sample.sampled_at));
     } catch (error) {
       this.error.value = sentence(error);
     }
+  }
+
+  /** What came while the connection was lost is fetched. @param {string} status */
+  #follow(status) {
+    if (status === "waiting") this.#wasLost = true;
+    if (status !== "open" || !this.#wasLost) return;
+    this.#wasLost = false;
+    this.refresh();
+  }
+
+  /** @param {number} now milliseconds, by the hub's clock */
+  async #lookBack(now) {
+    const from = new Date(now - TRAIL_S * 1000).toISOString();
+    const history = await get(`resources/history?from=${from}&step=1`);
+    this.#points.value = withPoints(this.#points.value, pointsOf(history));
   }
 
   /** @param {Resources} sample */
   #take(sample) {
     this.error.value = "";
     this.latest.value = sample;
-    const { cpu, memory } = this.trail.value;
-    this.trail.value = {
-      cpu: [...cpu, sample.cpu_percent].slice(-SAMPLES_KEPT),
-      memory: [...memory, sample.memory_percent].slice(-SAMPLES_KEPT),
-    };
+    this.#points.value = withPoints(this.#points.value, [pointOf(sample)]);
   }
 }

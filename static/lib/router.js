@@ -16,11 +16,22 @@ export const path = computed(() => url.value.pathname);
  * @param {{replace?: boolean}} [options] `replace` leaves no entry for the back button
  */
 export function navigate(to, { replace = false } = {}) {
-  if (replace) history.replaceState(null, "", to);
-  else history.pushState(null, "", to);
+  const { pathname, search } = url.peek();
+  if (replace) history.replaceState(history.state, "", to);
+  else history.pushState({ from: pathname + search }, "", to);
   const leaves = here().pathname !== url.value.pathname;
   if (leaves && !replace) window.scrollTo(0, 0);
   url.value = here();
+}
+
+/**
+ * Leaves what was opened over a page. Where the page itself was one step back, it is gone back to,
+ * so that the back button does not open the thing again.
+ * @param {string} to
+ */
+export function closeTo(to) {
+  if (history.state?.from === to) history.back();
+  else navigate(to, { replace: true });
 }
 
 /**

@@ -11,7 +11,7 @@ import { ActivityStore } from "../lib/activity-store.js";
 import { useConnected } from "../lib/connect.js";
 import { html } from "../lib/html.js";
 import { socket } from "../lib/hub.js";
-import { navigate, url } from "../lib/router.js";
+import { closeTo, navigate, url } from "../lib/router.js";
 import { isAdmin } from "../lib/session.js";
 
 /** @param {string} taskId */
@@ -31,7 +31,7 @@ function Activity({ activity }) {
     </section>
     <div class="columns">
       <section class="card" aria-labelledby="running">
-        <h2 id="running">Running now</h2>
+        <h2 id="running">Running now${running.length > 1 && html` <span class="count">${running.length}</span>`}</h2>
         ${
           running.length
             ? html`<${TaskLines} tasks=${running} />`
@@ -39,7 +39,10 @@ function Activity({ activity }) {
         }
       </section>
       <section class="card" aria-labelledby="failures">
-        <h2 id="failures">Last failures</h2>
+        <header class="card-head">
+          <h2 id="failures">Last failures</h2>
+          ${failures.length > 0 && html`<a href="/history?state=failed">All failed runs</a>`}
+        </header>
         ${
           failures.length
             ? html`<${TaskLines} tasks=${failures} />`
@@ -58,5 +61,5 @@ export function DashboardView() {
     </header>
     <${ResourceFigures} />
     <${Activity} activity=${activity} />
-    ${shown && html`<${RunSheet} key=${shown} taskId=${shown} onShow=${show} onClose=${() => navigate("/")} />`}`;
+    ${shown && html`<${RunSheet} key=${shown} taskId=${shown} onShow=${show} onClose=${() => closeTo("/")} />`}`;
 }

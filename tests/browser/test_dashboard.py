@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from playwright.sync_api import Page, expect
 
@@ -41,6 +42,26 @@ def test_the_figures_go_on_over_the_websocket(dashboard: Dashboard, page: Page) 
     line = page.locator("article", has_text="CPU").locator(".sparkline polyline")
     expect(line).to_have_attribute("points", re.compile(r"^(\S+ ){3,}\S+$"))
     assert len([url for url in asked if url.endswith("/api/resources")]) == 1
+    page.reload()
+    expect(line).to_have_attribute("points", re.compile(r"^(\S+ ){3,}\S+$"))
+    assert any("/api/resources/history?" in url for url in asked)
+    page.get_by_label("This machine").get_by_role("link", name="CPU").click()
+    expect(page).to_have_url(re.compile("/monitor$"))
+
+
+TRAIL = """
+({withPoints, pointsOf}) => {
+  const point = (at, cpu) => ({at, cpu, memory: 1});
+  const live = withPoints([], [point(100, 5), point(101, 6)]);
+  const history = {times: [38, 41, 99, 100], memory_total: 200,
+                   series: {cpu: [1, null, 3, 4], memory: [2, 2, 100, 100]}};
+  return withPoints(live, pointsOf(history)).map(({at, cpu, memory}) => [at, cpu, memory]);
+}
+"""
+
+
+def test_a_line_takes_each_second_once_and_the_last_minute_only(module: Any) -> None:
+    assert module("recent-trail.js", TRAIL) == [[99, 3, 50], [100, 5, 1], [101, 6, 1]]
 
 
 def test_a_quick_action_runs_shows_its_output_and_remembers_its_result(
@@ -62,6 +83,38 @@ def test_a_quick_action_runs_shows_its_output_and_remembers_its_result(
     expect(action).to_contain_text("Done")
     action.get_by_role("button", name="Output of Greet").click()
     dashboard.terminal_has("hello from the action")
+    page.get_by_role("button", name="Close").click()
+    expect(page).to_have_url(re.compile(r":\d+/$"))
+    page.go_back()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+def test_a_second_press_of_what_still_runs_asks_first(
+    dashboard: Dashboard, page: Page, hub: HubProcess
+) -> None:
+    hub.script("wait.sh", "until [ -e go ]; do sleep 0.05; done\n")
+    add_action(hub, "Wait", "wait.sh")
+    dashboard.log_in()
+    action = page.locator(".action", has_text="Wait")
+    action.get_by_role("button", name="Wait").first.click()
+    expect(dashboard.run_state).to_have_text("Running")
+    page.keyboard.press("Escape")
+    expect(action).to_contain_text(re.compile(r"Running · \d+:\d\d"))
+    action.get_by_role("button", name="Wait").first.click()
+    question = page.get_by_role("dialog", name="Run Wait once more?")
+    expect(question.get_by_role("button", name="Not now")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(question).to_have_count(0)
+    assert len(hub.get("/api/history?output=0")) == 1
+    action.get_by_role("button", name="Wait").first.click()
+    question.get_by_role("button", name="Run once more").click()
+    expect(dashboard.run_state).to_have_text("Running")
+    page.keyboard.press("Escape")
+    running = page.get_by_role("region", name="Running now")
+    expect(running.get_by_role("link", name="wait.sh")).to_have_count(2)
+    (hub.scripts_dir / "go").touch()
+    expect(running).to_contain_text("Nothing is running", timeout=RUN_MS)
+    expect(action).to_contain_text("Done")
 
 
 def test_what_runs_and_what_failed_is_told_live(
