@@ -1,68 +1,62 @@
 /**
- * The terminal with its tools.
+ * The live end of an output on a terminal.
  * Runs on: the page.
  */
 import { useEffect, useMemo, useRef } from "preact/hooks";
+import { copyText } from "../lib/clipboard.js";
 import { html } from "../lib/html.js";
 import { socket } from "../lib/hub.js";
 import { OutputView, startOffset } from "../lib/output-view.js";
 import { isActive } from "../lib/task-list.js";
 import { SCROLLBACK_LINES } from "../lib/terminal-writer.js";
-import { showToast } from "../lib/toasts.js";
 import { Button } from "./button.js";
-import { Icon } from "./icon.js";
+import { OutputFrame } from "./output-frame.js";
 
 /** @import { Task } from "../lib/types.js" */
+/** @import { Show } from "./output-frame.js" */
 
 /** @param {OutputView} view */
-async function copyOutput(view) {
-  if (!navigator.clipboard) throw new Error("The browser allows copying only over HTTPS.");
-  await navigator.clipboard.writeText(view.text());
-  showToast("The output shown is copied.", "success");
+async function copy(view) {
+  await copyText(view.text(), "The output shown is copied.");
 }
 
-/** @param {{view: OutputView, task: Task}} props */
-function Tools({ view, task }) {
+/** @param {{view: OutputView, onFind: () => void}} props */
+function Tools({ view, onFind }) {
   const following = view.following.value;
-  const raw = `/api/tasks/${encodeURIComponent(task.id)}/output?format=raw`;
-  return html`<div class="terminal-tools" role="toolbar" aria-label="Output">
-    ${
-      (!following || !view.whole.value) &&
-      html`<${Button}
-        look="quiet"
-        icon=${following ? "pause" : "follow"}
-        onPress=${() => view.follow(!following)}
-      >
-        ${following ? "Pause" : "Follow"}
-      <//>`
-    }
-    <${Button} look="quiet" icon="copy" onPress=${() => copyOutput(view)}>Copy<//>
-    <a class="button quiet" href=${raw} download=${`${task.script_name}-${task.id}.log`}>
-      <${Icon} name="download" /><span>Download</span>
-    </a>
-  </div>`;
+  return html`${
+    (!following || !view.whole.value) &&
+    html`<${Button}
+      look="quiet"
+      icon=${following ? "pause" : "follow"}
+      onPress=${() => view.follow(!following)}
+    >
+      ${following ? "Pause" : "Follow"}
+    <//>`
+  }
+  <${Button} look="quiet" icon="search" onPress=${onFind}>Find<//>
+  <${Button} look="quiet" icon="copy" onPress=${() => copy(view)}>Copy<//>`;
 }
 
-/** @param {{view: OutputView}} props */
-function Hints({ view }) {
+/** @param {{view: OutputView, onLines: () => void}} props */
+function Hints({ view, onLines }) {
   const silent = view.ended.value && !view.sawOutput.value;
-  return html`<div class="terminal-hints">
-    ${!view.ended.value && view.error.value && html`<p role="alert">${view.error.value}</p>`}
+  return html`${!view.ended.value && view.error.value && html`<p role="alert">${view.error.value}</p>`}
     ${!view.following.value && html`<p>Paused. New output waits until you follow again.</p>`}
     ${silent && html`<p>This run wrote nothing.</p>`}
     ${view.sawErrors.value && html`<p><em class="stderr">Red and slanted</em> is what the script wrote as errors (stderr).</p>`}
     ${
       view.partial.value &&
       html`<p>
-      Only the last part is shown (up to ${SCROLLBACK_LINES.toLocaleString()} lines). The download
-      has everything.
-    </p>`
-    }
-  </div>`;
+        Only the last part is shown (up to ${SCROLLBACK_LINES.toLocaleString()} lines).
+        <button type="button" class="link" onClick=${onLines}>Show all as lines</button>
+      </p>`
+    }`;
 }
 
-/** @param {{task: Task}} props */
-export function OutputTerminal({ task }) {
+/**
+ * @param {{task: Task, onShow: (show: Show) => void, onFind: () => void}} props
+ */
+export function OutputTerminal({ task, onShow, onFind }) {
   const host = useRef(/** @type {HTMLDivElement | null} */ (null));
   const view = useMemo(() => {
     const offset = startOffset(isActive(task), task.output_size ?? 0);
@@ -72,12 +66,13 @@ export function OutputTerminal({ task }) {
     if (host.current) view.connect(host.current);
     return () => view.disconnect();
   }, [view]);
-  return html`<section class="terminal" aria-label=${`Output of ${task.script_name}`} aria-busy=${!view.whole.value}>
-    <${Tools} view=${view} task=${task} />
+  const tools = html`<${Tools} view=${view} onFind=${onFind} />`;
+  const hints = html`<${Hints} view=${view} onLines=${() => onShow("lines")} />`;
+  const frame = { task, show: "terminal", onShow, busy: !view.whole.value, tools, hints };
+  return html`<${OutputFrame} ...${frame}>
     <div class="terminal-frame">
       <div class="terminal-host" ref=${host}></div>
       ${!view.ready.value && html`<p class="terminal-wait" role="status">Opening the output…</p>`}
     </div>
-    <${Hints} view=${view} />
-  </section>`;
+  <//>`;
 }

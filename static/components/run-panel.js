@@ -13,7 +13,7 @@ import { isActive } from "../lib/task-list.js";
 import { TaskStore } from "../lib/task-store.js";
 import { Button } from "./button.js";
 import { CancelState } from "./cancel-state.js";
-import { OutputTerminal } from "./output-terminal.js";
+import { OutputPanel } from "./output-panel.js";
 import { StateBadge } from "./state-badge.js";
 import { Empty, Failure, Loading } from "./states.js";
 import { Duration, Moment } from "./time.js";
@@ -91,6 +91,6 @@ export function RunPanel(props) {
     <${Facts} task=${task} />
     <${CancelState} store=${store} />
     ${task.detail && html`<p class="note">${task.detail}</p>`}
-    <${OutputTerminal} key=${task.id} task=${task} />
+    <${OutputPanel} key=${task.id} task=${task} />
   </div>`;
 }

@@ -98,12 +98,11 @@ export async function getText(path) {
 /**
  * Fetches bytes.
  * @param {string} path without the leading `/api/`
- * @param {AbortSignal} [signal] gives up waiting
  * @returns {Promise<ArrayBuffer>}
  * @throws {ApiError}
  */
-export async function getBytes(path, signal) {
-  const response = await send(path, signal ? { signal } : {});
+export async function getBytes(path) {
+  const response = await send(path, {});
   if (response.ok) return response.arrayBuffer();
   throw refusal(path, response.status, await readJson(response));
 }

@@ -3,35 +3,11 @@
  * Runs on: the page.
  */
 
+import { readTheme } from "./terminal-theme.js";
 import { SCROLLBACK_LINES } from "./terminal-writer.js";
 import { onColoursChange } from "./theme.js";
 
-/** @import { ITheme, Terminal } from "@xterm/xterm" */
-
-const COLOURS = /** @type {const} */ ([
-  "background",
-  "foreground",
-  "selectionBackground",
-  "scrollbarSliderBackground",
-  "scrollbarSliderHoverBackground",
-  "scrollbarSliderActiveBackground",
-  "black",
-  "red",
-  "green",
-  "yellow",
-  "blue",
-  "magenta",
-  "cyan",
-  "white",
-  "brightBlack",
-  "brightRed",
-  "brightGreen",
-  "brightYellow",
-  "brightBlue",
-  "brightMagenta",
-  "brightCyan",
-  "brightWhite",
-]);
+/** @import { Terminal } from "@xterm/xterm" */
 
 /** Below this width the type is smaller, so that a line of 50 characters fits. */
 const NARROW_PX = 480;
@@ -48,24 +24,6 @@ function loadStyles() {
   });
   document.head.append(link);
   return loaded.then(() => undefined);
-}
-
-/**
- * Reads the design tokens `--term-…`; a probe makes the browser resolve light or dark.
- * @param {Element} host
- * @returns {ITheme}
- */
-function readTheme(host) {
-  const probe = document.createElement("span");
-  host.append(probe);
-  /** @type {Record<string, string>} */
-  const theme = {};
-  for (const name of COLOURS) {
-    probe.style.color = `var(--term-${name})`;
-    theme[name] = getComputedStyle(probe).color;
-  }
-  probe.remove();
-  return { ...theme, cursor: theme.background, cursorAccent: theme.background };
 }
 
 /**

@@ -5,9 +5,13 @@ Runs on: the test's thread.
 
 from __future__ import annotations
 
+import re
+
 from playwright.sync_api import Locator, Page, expect
 
 from tests.support.hub import ADMIN_PASSWORD, wait_until
+
+_COPIED = re.compile("The (whole output|output shown) is copied|The lines around here are copied")
 
 RUN_MS = 30_000
 """How long a run of these tests may take, on a machine that has other work."""
@@ -61,15 +65,16 @@ class Dashboard:
         expect(self.run_state).to_have_text(state, timeout=RUN_MS)
 
     def terminal_has(self, text: str) -> None:
-        """Wait until the visible part of the terminal shows a text."""
-        expect(self.page.locator(".xterm-rows")).to_contain_text(text, timeout=RUN_MS)
+        """Wait until the output shows a text: the terminal's visible part, or the lines around."""
+        shown = self.page.locator(".xterm-rows, .output-rows")
+        expect(shown).to_contain_text(text, timeout=RUN_MS)
 
     def output(self, *, whole: bool = True) -> list[str]:
-        """All lines that the terminal holds; ``whole`` waits until no more will come."""
+        """All lines that are copied with one press; ``whole`` waits until no more will come."""
         if whole:
             terminal = self.page.locator("section.terminal")
             expect(terminal).to_have_attribute("aria-busy", "false", timeout=RUN_MS)
         self.page.get_by_role("button", name="Copy").click()
-        expect(self.page.get_by_text("The output shown is copied.").first).to_be_visible()
+        expect(self.page.get_by_text(_COPIED).first).to_be_visible()
         text: str = self.page.evaluate("navigator.clipboard.readText()")
         return text.splitlines()

@@ -133,9 +133,9 @@ def test_a_run_can_be_started_and_left_with_the_keyboard_alone(
     tab_to("[aria-label='Run hello.sh']")
     page.keyboard.press("Enter")
     dashboard.run_ends()
-    tab_to(".xterm-helper-textarea")
+    tab_to(".xterm-helper-textarea, .output-box")
     page.keyboard.press("Tab")
-    assert not page.evaluate("document.activeElement.matches('.xterm-helper-textarea')")
+    assert not page.evaluate("document.activeElement.matches('.xterm *, .output-box')")
 
 
 def test_the_chosen_colours_are_kept(dashboard: Dashboard, page: Page) -> None:
