@@ -170,13 +170,13 @@ def test_path_tricks_are_refused(running: Plugins, path: str) -> None:
 
 
 def test_a_plugin_that_is_starting_is_503_with_a_time_to_come_again(plugins: Plugins) -> None:
-    plugins.put("bad-late-socket-3")
-    plugins.wait("bad-late-socket-3", "starting")
-    answer = plugins.ask("bad-late-socket-3")
+    plugins.put("bad-late-socket-1")
+    plugins.wait("bad-late-socket-1", "starting")
+    answer = plugins.ask("bad-late-socket-1")
     assert (answer.status, answer.json["code"]) == (503, "plugin_starting")
     assert answer.headers["Retry-After"] == "1"
-    plugins.ready("bad-late-socket-3")
-    assert plugins.ask("bad-late-socket-3").status == 200
+    plugins.ready("bad-late-socket-1")
+    assert plugins.ask("bad-late-socket-1").status == 200
 
 
 @pytest.mark.parametrize("plugin_id", ["quick-v1", "quick-v2", "bad-echo-v2"])

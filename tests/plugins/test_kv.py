@@ -5,8 +5,6 @@ Runs on: the test's thread, against a real hub.
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ import pytest
 from tests.support.hub import HubProcess, wait_until
 from tests.support.outsiders import outsider
 from tests.support.plugin_files import Plugins
+from toru.cli.plugin_build import build_plugin
 
 VALUE_LIMIT = 256 * 1024
 PLUGIN_LIMIT = 64 * 1024 * 1024
@@ -59,14 +58,11 @@ if __name__ == "__main__":
 
 
 def build(plugins: Plugins, plugin_id: str, folder: Path) -> None:
-    """Build a plugin with the SDK, as its author does, and put it into the hub's folder."""
+    """Build a plugin with the SDK and put it into the hub's folder."""
     source = folder / plugin_id
     source.mkdir()
     (source / "plugin.py").write_text(SOURCE.replace("@ID@", plugin_id))
-    command = [sys.executable, "-m", "toru", "plugin", "build", str(source), "-o", str(folder)]
-    built = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert built.returncode == 0, built.stderr
-    plugins.write(plugin_id, (folder / f"{plugin_id}.binary").read_bytes())
+    plugins.write(plugin_id, build_plugin(source, folder).path.read_bytes())
 
 
 @pytest.fixture(scope="module")

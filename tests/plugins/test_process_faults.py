@@ -15,12 +15,10 @@ import psutil
 import pytest
 
 from tests.support.hub import HubProcess, wait_until
-from tests.support.load import memory_bytes, runner_pid
 from tests.support.outsiders import lifecycle, outsider
 from tests.support.plugin_files import Plugins, is_alive, processes_of, say
 
 BACKOFF = "0.05"
-MIB = 1024 * 1024
 
 STRANGER_SHELL = """#!/bin/sh
 if [ "$1" = --metadata ]; then
@@ -202,34 +200,6 @@ def test_a_plugin_of_version_2_needs_its_socket_no_more_once_it_is_connected(
     for _ in range(3):
         assert plugins.ask("bad-deletes-socket-v2", "/x").status == 200
     assert plugins.event_types("bad-deletes-socket-v2") == ["started"]
-
-
-@pytest.mark.parametrize("plugin_id", ["bad-flood-stderr", "bad-flood-lines"])
-def test_a_flood_of_output_waits_in_its_pipe_and_delays_nobody(
-    plugins: Plugins, plugin_id: str
-) -> None:
-    plugins.start("quick-v2", plugin_id)
-    pids = plugins.hub.pid, runner_pid(plugins.hub)
-    time.sleep(0.5)  # the flood runs
-    before = memory_bytes(*pids)
-    slowest_s = 0.0
-    began = time.monotonic()
-    while time.monotonic() - began < 1.5:
-        asked = time.monotonic()
-        assert plugins.ask("quick-v2").status == 200
-        slowest_s = max(slowest_s, time.monotonic() - asked)
-    assert plugins.ask(plugin_id).status == 200
-    grown = memory_bytes(*pids) - before
-    logs = plugins.hub.folder / "logs" / "plugins"
-    size = sum(path.stat().st_size for path in logs.glob(f"{plugin_id}.log*"))
-    say(
-        f"{plugin_id}: slowest answer of another {slowest_s * 1000:.0f} ms, memory "
-        f"{grown / MIB:+.1f} MiB, log {size / MIB:.0f} MiB"
-    )
-    assert slowest_s < 0.5
-    assert grown < 64 * MIB
-    assert size < 60 * MIB
-    assert plugins.wish(plugin_id, "disable").status == 200
 
 
 def test_a_grandchild_that_keeps_the_pipes_holds_up_no_stop(plugins: Plugins) -> None:
