@@ -6,6 +6,7 @@ import itertools
 import struct
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from toru.errors import TooLarge, ToruError, Unavailable
 from toru.wire import plugin_session_events as told
 from toru.wire.frames import FLAG_END, FrameDecoder, encode_data, encode_json
+from toru.wire.plugin_exchange import Request
 from toru.wire.plugin_http import BodyNotText, HttpAnswer, ProtocolFault
 from toru.wire.plugin_session import Session
 from toru.wire.plugin_session_events import SessionEvent
@@ -41,10 +43,10 @@ class Wire:
     def sent(self) -> list[Any]:
         return list(self.decoder.feed(self.session.output()))
 
-    def request(self, **changes: Any) -> int:
-        fields = {"method": "GET", "path": "/a", "query": "b=c", "headers": [("A", "1")]}
-        more = {"body": b"", "user": "ann", "role": "admin", "now": self.now}
-        return self.session.request(**{**fields, **more, **changes})
+    def request(self, *, unsent_bytes: int = 0, **changes: Any) -> int:
+        plain = Request("GET", "/a", "b=c", (("A", "1"),), b"", "ann", "admin")
+        request = msgspec.structs.replace(plain, **changes)
+        return self.session.request(request, now=self.now, unsent_bytes=unsent_bytes)
 
     def tick(self, seconds: float) -> list[SessionEvent]:
         self.now += seconds

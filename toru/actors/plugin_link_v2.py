@@ -21,6 +21,7 @@ from toru.actors.plugin_link import (
 from toru.clock import monotonic
 from toru.errors import BadGateway, Conflict, DeadlineExceeded, Forbidden, ToruError, Unavailable
 from toru.wire import plugin_session_events as told
+from toru.wire.plugin_exchange import Request
 from toru.wire.plugin_http import ProtocolFault
 from toru.wire.plugin_session import Session
 
@@ -78,17 +79,11 @@ class LinkV2(asyncio.Protocol):
         if self._closed or self._transport is None:
             raise BadGateway("The plugin is gone.")
         path, _, query = request.target.partition("?")
-        request_id = self._session.request(
-            method=request.method,
-            path=path,
-            query=query,
-            headers=request.headers,
-            body=request.body,
-            user=request.user,
-            role=request.role,
-            now=monotonic(),
-            unsent_bytes=self._transport.get_write_buffer_size(),
+        message = Request(
+            request.method, path, query, request.headers, request.body, request.user, request.role
         )
+        unsent_bytes = self._transport.get_write_buffer_size()
+        request_id = self._session.request(message, now=monotonic(), unsent_bytes=unsent_bytes)
         future: asyncio.Future[PluginAnswer] = self._loop.create_future()
         self._answers[request_id] = future
         future.add_done_callback(functools.partial(self._over, request_id))

@@ -20,12 +20,39 @@ from toru.wire.plugin_http import BadAnswer, ProtocolFault, checked_answer, text
 from toru.wire.plugin_session_events import Answered, Failed, Outbox, was_busy
 from toru.wire.plugin_streams import Stream, StreamBook, TooManyRequests
 
+HEAD_S = 30.0
 BODY_IDLE_S = 60.0
 MAX_COLLECTED_BYTES = 16 * 1024 * 1024
 MAX_UNSENT_BYTES = 1024 * 1024
 """With so much still unsent, the plugin does not read, and no request is added."""
 STREAM_CREDIT = 256 * 1024
 CONNECTION_CREDIT = 4 * 1024 * 1024
+
+
+class Request(msgspec.Struct, frozen=True):
+    """A request that is to be sent.
+
+    Attributes:
+        method: the HTTP method.
+        path: ``/<rest>``, raw, without the query.
+        query: raw, without the question mark.
+        headers: those that the plugin may see.
+        body: empty for none.
+        user: the name of the session's user.
+        role: of the session.
+        deadline_s: seconds until the head of the answer must be there.
+        request_id: for tracing only.
+    """
+
+    method: str
+    path: str
+    query: str
+    headers: tuple[Header, ...]
+    body: bytes
+    user: str
+    role: str
+    deadline_s: float = HEAD_S
+    request_id: str = ""
 
 
 class Exchange:
@@ -49,21 +76,7 @@ class Exchange:
         self._outbox = outbox
         self._untold_bytes = 0
 
-    def request(
-        self,
-        *,
-        method: str,
-        path: str,
-        query: str,
-        headers: Iterable[Header],
-        body: bytes,
-        user: str,
-        role: str,
-        now: float,
-        deadline_s: float,
-        request_id: str,
-        unsent_bytes: int,
-    ) -> int:
+    def request(self, request: Request, *, now: float, unsent_bytes: int) -> int:
         """Send a request, at once or when it is its turn; return its id.
 
         Raises:
@@ -76,22 +89,23 @@ class Exchange:
             raise TooManyRequests("Too many requests wait for this plugin.")
         message = v2.Http(
             id=self.streams.new_id(),
-            method=method,
-            path=path,
-            query=query,
-            headers=tuple(headers),
-            user=user,
-            role=role,
-            deadline_ms=int(deadline_s * 1000),
-            body="inline" if body else "none",
-            text=text_of(body) if body else msgspec.UNSET,
-            request_id=request_id[: v2.MAX_REQUEST_ID_CHARS] or msgspec.UNSET,
+            method=request.method,
+            path=request.path,
+            query=request.query,
+            headers=request.headers,
+            user=request.user,
+            role=request.role,
+            deadline_ms=int(request.deadline_s * 1000),
+            body="inline" if request.body else "none",
+            text=text_of(request.body) if request.body else msgspec.UNSET,
+            request_id=request.request_id[: v2.MAX_REQUEST_ID_CHARS] or msgspec.UNSET,
         )
         try:
             frame = self._outbox.encode(message)
         except ValueError:
             raise TooLarge("The body is too large for this plugin (1 MiB with all else).") from None
-        self.streams.add(Stream(message.id, frame, now + deadline_s, self.stream_credit))
+        deadline = now + request.deadline_s
+        self.streams.add(Stream(message.id, frame, deadline, self.stream_credit))
         self.release()
         return message.id
 

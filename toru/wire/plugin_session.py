@@ -13,14 +13,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Literal
 
-from toru.domain.plugin_headers import Header
 from toru.errors import Unavailable
 from toru.wire import plugin_calls, plugin_exchange, plugin_streams
 from toru.wire import plugin_session_events as told
 from toru.wire import plugin_v2 as v2
 from toru.wire.frames import DataFrame, Frame, FrameDecoder, FrameError
 from toru.wire.plugin_calls import CallBook
-from toru.wire.plugin_exchange import Exchange
+from toru.wire.plugin_exchange import Exchange, Request
 from toru.wire.plugin_http import ProtocolFault
 from toru.wire.plugin_liveness import Liveness
 from toru.wire.plugin_session_events import Outbox, SessionEvent
@@ -28,7 +27,6 @@ from toru.wire.plugin_session_events import Outbox, SessionEvent
 HELLO_S = 5.0
 FRAME_S = 10.0
 """A frame that has begun is whole within this time."""
-HEAD_S = 30.0
 
 FEATURES = ("http", "kv", "log", "event", "task", "config", "health")
 LIMITS: dict[str, int] = {
@@ -143,36 +141,14 @@ class Session:
             )
         )
 
-    def request(
-        self,
-        *,
-        method: str,
-        path: str,
-        query: str,
-        headers: Iterable[Header],
-        body: bytes,
-        user: str,
-        role: str,
-        now: float,
-        deadline_s: float = HEAD_S,
-        request_id: str = "",
-        unsent_bytes: int = 0,
-    ) -> int:
+    def request(self, request: Request, *, now: float, unsent_bytes: int = 0) -> int:
         """Send a request, at once or when it is its turn; return its id.
 
         ``Answered`` or ``Failed`` follows, unless `cancel` is called or the connection ends.
 
         Args:
-            method: the HTTP method.
-            path: ``/<rest>``, raw, without the query.
-            query: raw, without the question mark.
-            headers: those that the plugin may see.
-            body: empty for none.
-            user: the name of the session's user.
-            role: of the session.
+            request: what is asked.
             now: monotonic seconds.
-            deadline_s: seconds until the head of the answer must be there.
-            request_id: for tracing only.
             unsent_bytes: how much of earlier `output` the socket has not taken yet.
 
         Raises:
@@ -185,19 +161,7 @@ class Session:
             raise Unavailable("The plugin is being started.", code="plugin_starting")
         if self._draining != "no" or self._peer_leaves:
             raise Unavailable("The plugin is being stopped.", code="plugin_stopping")
-        return self._exchange.request(
-            method=method,
-            path=path,
-            query=query,
-            headers=headers,
-            body=body,
-            user=user,
-            role=role,
-            now=now,
-            deadline_s=deadline_s,
-            request_id=request_id,
-            unsent_bytes=unsent_bytes,
-        )
+        return self._exchange.request(request, now=now, unsent_bytes=unsent_bytes)
 
     def cancel(self, request: int, reason: str, now: float) -> list[SessionEvent]:
         """Give up a request, for instance because the browser has left; nothing of it follows."""
