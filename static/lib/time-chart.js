@@ -1,0 +1,205 @@
+/**
+ * One uPlot chart: made when it is shown, fed with columns, ended when it goes.
+ * Runs on: the page.
+ */
+import { chartOptions, readPalette } from "./chart-options.js";
+import { ChartTip } from "./chart-tip.js";
+import { Cleanups } from "./connect.js";
+import { momentLabel } from "./monitor-ranges.js";
+import { runsAt } from "./monitor-runs.js";
+import { loadStylesheet } from "./stylesheet.js";
+import { onColoursChange } from "./theme.js";
+
+/** @import uPlot from "uplot" */
+/** @import { Task } from "./types.js" */
+/** @import { Unit } from "./monitor-units.js" */
+
+/** @typedef {{task: Task, start: number, end: number}} ShownRun */
+
+/**
+ * @typedef {object} Line
+ * @property {string} key name of the column
+ * @property {string} label
+ * @property {string} colour name of a token
+ * @property {boolean} [filled]
+ * @property {boolean} [quiet] drawn thin and without a point: what belongs to another line
+ */
+
+/**
+ * @typedef {object} ChartSpec
+ * @property {string} label what it shows
+ * @property {Line[]} lines
+ * @property {Unit} unit
+ * @property {(highest: number) => number} top where the axis ends
+ * @property {boolean} [bare] without axes, for small multiples
+ */
+
+/**
+ * @typedef {object} ChartData
+ * @property {number[]} times
+ * @property {(number | null)[][]} columns
+ * @property {number} start where the axis begins
+ * @property {number} end
+ * @property {ShownRun[]} runs
+ */
+
+/**
+ * @typedef {object} ChartEvents
+ * @property {(moment: number | null) => void} onMoment the pointer is at a moment, or left
+ * @property {(task: Task) => void} onRun a run was chosen
+ */
+
+const STYLES = new URL("../vendor/uplot.css", import.meta.url).href;
+
+/** How near to a run's edge the pointer counts as on it. */
+const NEAR_PX = 5;
+
+/** @type {Promise<typeof uPlot> | null} */
+let library = null;
+
+/** Loads the chart library and its styles; once. */
+export function loadCharts() {
+  library ??= Promise.all([import("uplot"), loadStylesheet(STYLES)]).then(
+    ([module]) => module.default,
+  );
+  library.catch(() => {
+    library = null;
+  });
+  return library;
+}
+
+export class TimeChart {
+  #UPlot;
+  #spec;
+  #events;
+  /** @type {uPlot | null} */
+  #plot = null;
+  /** @type {ChartData} */
+  #data;
+  #cleanups = new Cleanups();
+  #tip = new ChartTip();
+
+  /**
+   * @param {typeof uPlot} UPlot
+   * @param {ChartSpec} spec
+   * @param {ChartData} data
+   * @param {ChartEvents} events
+   */
+  constructor(UPlot, spec, data, events) {
+    this.#UPlot = UPlot;
+    this.#spec = spec;
+    this.#data = data;
+    this.#events = events;
+  }
+
+  /** @param {HTMLElement} host filled by the chart */
+  connect(host) {
+    this.#draw(host);
+    const resizes = new ResizeObserver(() => this.#fit(host));
+    resizes.observe(host);
+    this.#cleanups.add(
+      () => this.#end(),
+      () => resizes.disconnect(),
+      onColoursChange(() => this.#draw(host)),
+    );
+  }
+
+  disconnect() {
+    this.#cleanups.run();
+  }
+
+  /**
+   * Shows other data; the columns are in the order of the lines.
+   * @param {ChartData} data
+   */
+  update(data) {
+    this.#data = data;
+    const plot = this.#plot;
+    if (!plot) return;
+    plot.batch(() => {
+      plot.setData(this.#aligned(), false);
+      plot.setScale("x", { min: data.start, max: data.end });
+    });
+  }
+
+  /**
+   * Puts the cursor to a moment, or takes it away.
+   * @param {number | null} moment seconds since the epoch
+   */
+  point(moment) {
+    const plot = this.#plot;
+    if (!plot || plot.over.matches(":hover")) return;
+    const left = moment === null ? -10 : plot.valToPos(moment, "x");
+    plot.setCursor({ left, top: moment === null ? -10 : 0 });
+  }
+
+  /** @param {HTMLElement} host */
+  #draw(host) {
+    this.#end();
+    const { clientWidth: width, clientHeight: height } = host;
+    const options = chartOptions(this.#UPlot, this.#spec, readPalette(host), () => this.#data);
+    const plot = new this.#UPlot(
+      { ...options, width, height, hooks: { ...options.hooks, setCursor: [this.#moved] } },
+      this.#aligned(),
+      host,
+    );
+    plot.setScale("x", { min: this.#data.start, max: this.#data.end });
+    plot.over.addEventListener("mouseleave", this.#left);
+    plot.over.addEventListener("pointerup", this.#chosen);
+    if (!this.#spec.bare) plot.over.append(this.#tip.element);
+    this.#plot = plot;
+  }
+
+  #end() {
+    this.#tip.hide();
+    this.#plot?.over.removeEventListener("mouseleave", this.#left);
+    this.#plot?.over.removeEventListener("pointerup", this.#chosen);
+    this.#plot?.destroy();
+    this.#plot = null;
+  }
+
+  /** @param {HTMLElement} host */
+  #fit(host) {
+    const { clientWidth: width, clientHeight: height } = host;
+    if (width && height) this.#plot?.setSize({ width, height });
+  }
+
+  /** @returns {uPlot.AlignedData} */
+  #aligned() {
+    return [this.#data.times, ...this.#data.columns];
+  }
+
+  /** @param {uPlot} plot */
+  #moved = (plot) => {
+    const { left } = plot.cursor;
+    // Elsewhere the cursor is only shown where the pointer is in another chart.
+    if (left === undefined || left < 0 || !plot.over.matches(":hover")) return;
+    const moment = plot.posToVal(left, "x");
+    const runs = this.#runsAt(moment);
+    plot.over.classList.toggle("on-run", runs.length > 0);
+    const { start, end } = this.#data;
+    this.#tip.show(momentLabel(moment, end - start), runs, left, plot.over.clientWidth);
+    this.#events.onMoment(moment);
+  };
+
+  #left = () => {
+    this.#tip.hide();
+    this.#events.onMoment(null);
+  };
+
+  /** A mouse goes to the run at once; a finger has first to see what it touches.
+   * @param {PointerEvent} event */
+  #chosen = (event) => {
+    if (!this.#plot || event.pointerType !== "mouse" || event.button !== 0) return;
+    const left = event.clientX - this.#plot.over.getBoundingClientRect().left;
+    const run = this.#runsAt(this.#plot.posToVal(left, "x")).at(-1);
+    if (run) this.#events.onRun(run.task);
+  };
+
+  /** @param {number} moment */
+  #runsAt(moment) {
+    const { start, end, runs } = this.#data;
+    const width = this.#plot?.over.clientWidth || 1;
+    return runsAt(runs, moment, ((end - start) / width) * NEAR_PX);
+  }
+}
