@@ -5,42 +5,19 @@
 
 import { useConnected } from "../lib/connect.js";
 import { confirm } from "../lib/dialogs.js";
-import { formatBytes, formatExit } from "../lib/format.js";
 import { html } from "../lib/html.js";
 import { socket } from "../lib/hub.js";
-import { startRun } from "../lib/start-run.js";
-import { isActive } from "../lib/task-list.js";
+import { runAgain } from "../lib/run-again.js";
 import { TaskStore } from "../lib/task-store.js";
 import { Button } from "./button.js";
 import { CancelState } from "./cancel-state.js";
+import { DurationTrend } from "./duration-trend.js";
 import { OutputPanel } from "./output-panel.js";
+import { RunFacts } from "./run-facts.js";
 import { StateBadge } from "./state-badge.js";
 import { Empty, Failure, Loading } from "./states.js";
-import { Duration, Moment } from "./time.js";
 
-/** @import { ComponentChildren } from "preact" */
 /** @import { Task } from "../lib/types.js" */
-
-/** @param {{name: string, children?: ComponentChildren}} props */
-function Fact({ name, children }) {
-  if (children == null) return null;
-  return html`<div><dt>${name}</dt><dd>${children}</dd></div>`;
-}
-
-/** @param {{task: Task}} props */
-function Facts({ task }) {
-  const args = Object.entries(task.args ?? {});
-  return html`<dl class="facts">
-    <${Fact} name="Started"><${Moment} at=${task.started_at ?? task.created_at} /><//>
-    <${Fact} name=${isActive(task) ? "Running for" : "Took"}><${Duration} task=${task} /><//>
-    <${Fact} name="Exit code">${formatExit(task.exit_code)}<//>
-    <${Fact} name="By">${task.username}<//>
-    <${Fact} name="Output">${!isActive(task) && task.output_size ? formatBytes(task.output_size) : null}<//>
-    <${Fact} name="Processor">${task.cpu_s == null ? null : `${task.cpu_s.toFixed(1)} s`}<//>
-    <${Fact} name="Memory">${task.max_rss_bytes == null ? null : formatBytes(task.max_rss_bytes)}<//>
-    ${args.map(([name, value]) => html`<${Fact} key=${name} name=${name}>${value}<//>`)}
-  </dl>`;
-}
 
 /**
  * @typedef {object} RunPanelProps
@@ -48,11 +25,15 @@ function Facts({ task }) {
  * @property {(taskId: string) => void} onRunAgain
  * @property {"h1" | "h2"} [heading] the level of the title on its page
  * @property {(task: Task) => Promise<void>} [onDelete] without it there is no such button
+ * @property {boolean} [withTrend] shows how long the script takes from run to run
  */
 
 /** @param {RunPanelProps & {store: TaskStore, task: Task}} props */
 function Actions({ store, task, onRunAgain, onDelete }) {
-  const again = async () => onRunAgain(await startRun(task.script_name ?? "", task.args));
+  const again = async () => {
+    const id = await runAgain(task);
+    if (id) onRunAgain(id);
+  };
   const remove = async () => {
     const text = `The record of this run of ${task.script_name} and its output will be gone for good.`;
     if (await confirm({ title: "Delete this run?", text, action: "Delete" }))
@@ -88,9 +69,10 @@ export function RunPanel(props) {
       <${StateBadge} state=${task.state} />
       <div class="run-actions"><${Actions} ...${props} store=${store} task=${task} /></div>
     </header>
-    <${Facts} task=${task} />
+    <${RunFacts} task=${task} />
     <${CancelState} store=${store} />
     ${task.detail && html`<p class="note">${task.detail}</p>`}
+    ${props.withTrend && html`<${DurationTrend} task=${task} />`}
     <${OutputPanel} key=${task.id} task=${task} />
   </div>`;
 }

@@ -2,32 +2,40 @@
  * The runs of the past, a page at a time, with what happens meanwhile worked in.
  * Runs on: the page.
  */
+import { signal } from "@preact/signals";
 import { get } from "./api.js";
+import { EVERYTHING, isWanted, queryOf } from "./history-filter.js";
 import { PagedQuery } from "./paged-query.js";
-import { withTask } from "./task-list.js";
+import { withoutTask, withTask } from "./task-list.js";
 
+/** @import { HistoryFilter } from "./history-filter.js" */
 /** @import { HubSocket } from "./socket.js" */
 /** @import { Task } from "./types.js" */
 
 const PAGE = 30;
 
 export class HistoryStore {
+  /** Whether what is shown is still that of the filter before. */
+  filtering = signal(false);
+
   /** @type {PagedQuery<Task>} */
   #query;
-  #state;
+  #filter = EVERYTHING;
+  /** When the filter was set: what counts as its last hour does not move from page to page. */
+  #now = Date.now();
 
   /**
    * @param {HubSocket} socket
-   * @param {string} state only runs in this state; empty for all
+   * @param {HistoryFilter} [filter]
    */
-  constructor(socket, state) {
-    this.#state = state;
+  constructor(socket, filter = EVERYTHING) {
+    this.#filter = filter;
     this.#query = new PagedQuery(socket, {
       topic: "tasks",
       size: PAGE,
       load: (before) => this.#page(before),
       add: withTask,
-      apply: (tasks, event) => (this.#belongs(event, tasks) ? withTask(tasks, event) : tasks),
+      apply: (tasks, event) => this.#apply(tasks, event),
     });
     this.tasks = this.#query.items;
     this.error = this.#query.error;
@@ -45,7 +53,20 @@ export class HistoryStore {
 
   /** Loads the newest page and forgets the older ones. */
   refresh() {
+    this.#now = Date.now();
     return this.#query.refresh();
+  }
+
+  /**
+   * Shows other runs; those of before stay until these are there.
+   * @param {HistoryFilter} filter
+   */
+  async filterBy(filter) {
+    if (JSON.stringify(filter) === JSON.stringify(this.#filter)) return;
+    this.#filter = filter;
+    this.filtering.value = true;
+    await this.refresh();
+    if (this.#filter === filter) this.filtering.value = false;
   }
 
   /** Adds the next older page. */
@@ -58,20 +79,24 @@ export class HistoryStore {
    * @returns {Promise<Task[]>}
    */
   #page(before) {
-    const query = new URLSearchParams({ limit: String(PAGE), output: "0" });
+    const query = queryOf(this.#filter, this.#now);
+    query.set("limit", String(PAGE));
+    query.set("output", "0");
     if (before) query.set("before", before);
-    if (this.#state) query.set("state", this.#state);
     return get(`history?${query}`);
   }
 
   /**
-   * Whether a run is to be in the list: never one that is not shown and older than the loaded
-   * pages, for the next page is asked for by the oldest shown.
-   * @param {Task} event @param {Task[]} shown
+   * A run that no longer is what is asked for goes; one that is new comes, but never one older
+   * than the loaded pages: the next page is asked for by the oldest shown.
+   * @param {Task[]} shown @param {Task} event
    */
-  #belongs(event, shown) {
-    if (shown.some((task) => task.id === event.id)) return true;
-    const wanted = !this.#state || event.state === this.#state;
-    return wanted && (this.atEnd.value || event.id > (shown.at(-1)?.id ?? ""));
+  #apply(shown, event) {
+    const known = shown.find((task) => task.id === event.id);
+    // Whether its output has the text, the hub has found out already.
+    const filter = known ? { ...this.#filter, q: "" } : this.#filter;
+    if (!isWanted(filter, event, this.#now)) return withoutTask(shown, event.id);
+    const isNew = this.atEnd.value || event.id > (shown.at(-1)?.id ?? "");
+    return known || isNew ? withTask(shown, event) : shown;
   }
 }

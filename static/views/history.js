@@ -2,46 +2,46 @@
  * All runs, newest first.
  * Runs on: the page.
  */
-
+import { useEffect } from "preact/hooks";
 import { Button } from "../components/button.js";
+import { HistoryFilters } from "../components/history-filters.js";
 import { HistoryTable } from "../components/history-table.js";
 import { Empty, Failure, Loading } from "../components/states.js";
 import { useConnected } from "../lib/connect.js";
-import { stateWord } from "../lib/format.js";
+import { addressOf, EVERYTHING, filterOf, isEverything } from "../lib/history-filter.js";
 import { HistoryStore } from "../lib/history-store.js";
 import { html } from "../lib/html.js";
 import { socket } from "../lib/hub.js";
 import { navigate, url } from "../lib/router.js";
 
-const STATES = ["running", "queued", "finished", "failed", "cancelled", "interrupted"];
+/** @import { HistoryFilter } from "../lib/history-filter.js" */
 
-/** @param {{state: string}} props */
-function StateFilter({ state }) {
-  const choose = (/** @type {Event} */ event) => {
-    const { value } = /** @type {HTMLSelectElement} */ (event.currentTarget);
-    navigate(value ? `/history?state=${value}` : "/history", { replace: true });
-  };
-  return html`<label class="inline">
-    Show
-    <select value=${state} onChange=${choose}>
-      <option value="">all runs</option>
-      ${STATES.map((name) => html`<option key=${name} value=${name}>${stateWord(name).toLowerCase()}</option>`)}
-    </select>
-  </label>`;
+/** @param {HistoryFilter} filter */
+const show = (filter) => navigate(addressOf(filter), { replace: true });
+
+/** @param {{filter: HistoryFilter}} props */
+function Nothing({ filter }) {
+  if (isEverything(filter)) {
+    return html`<${Empty} icon="history" title="Nothing has run yet">
+      Every run is kept here, with its output.
+    <//>`;
+  }
+  return html`<${Empty} icon="search" title="No such runs">
+    No run fits all that is asked for above.
+    <span class="empty-action">
+      <${Button} onPress=${() => show(EVERYTHING)}>Show all runs<//>
+    </span>
+  <//>`;
 }
 
-/** @param {{store: HistoryStore, state: string}} props */
-function Runs({ store, state }) {
+/** @param {{store: HistoryStore, filter: HistoryFilter}} props */
+function Runs({ store, filter }) {
   const tasks = store.tasks.value;
-  if (!tasks && store.error.value) {
+  if (store.error.value && (!tasks || store.filtering.value)) {
     return html`<${Failure} message=${store.error.value} onRetry=${() => store.refresh()} />`;
   }
   if (!tasks) return html`<${Loading} what="the history" rows=${8} />`;
-  if (tasks.length === 0) {
-    return html`<${Empty} icon="history" title=${state ? "No such runs" : "Nothing has run yet"}>
-      ${state ? "Choose another state above." : "Every run is kept here, with its output."}
-    <//>`;
-  }
+  if (tasks.length === 0) return html`<${Nothing} filter=${filter} />`;
   return html`<${HistoryTable} tasks=${tasks} />
     <div class="more">
       ${
@@ -53,11 +53,15 @@ function Runs({ store, state }) {
 }
 
 export function HistoryView() {
-  const state = url.value.searchParams.get("state") ?? "";
-  const store = useConnected(() => new HistoryStore(socket, state), [state]);
-  return html`<header class="page-head">
-      <h1 tabindex="-1">History</h1>
-      <${StateFilter} state=${state} />
-    </header>
-    <section class="card flush" aria-label="Runs"><${Runs} store=${store} state=${state} /></section>`;
+  const filter = filterOf(url.value.searchParams);
+  const store = useConnected(() => new HistoryStore(socket, filter), []);
+  useEffect(() => {
+    store.filterBy(filter);
+  }, [url.value.search]);
+  const isBusy = store.filtering.value && !store.error.value;
+  return html`<header class="page-head"><h1 tabindex="-1">History</h1></header>
+    <${HistoryFilters} filter=${filter} onChange=${show} />
+    <section class="card flush runs" aria-label="Runs" aria-busy=${isBusy}>
+      <${Runs} store=${store} filter=${filter} />
+    </section>`;
 }

@@ -22,6 +22,6 @@ export function RunView({ params }) {
   const again = (/** @type {string} */ id) => navigate(`/history/${encodeURIComponent(id)}`);
   return html`<a class="back" href="/history">History</a>
     <section class="card tall" aria-label="Run">
-      <${RunPanel} key=${params.id} heading="h1" taskId=${params.id} onRunAgain=${again} onDelete=${remove} />
+      <${RunPanel} key=${params.id} heading="h1" withTrend taskId=${params.id} onRunAgain=${again} onDelete=${remove} />
     </section>`;
 }
