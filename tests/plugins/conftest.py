@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.plugins.slow_stories import Stories, begin_all
 from tests.support.hub import HubProcess
 from tests.support.plugin_files import Plugins, processes_of
 
@@ -31,6 +32,23 @@ def hub(
 def plugins(hub: HubProcess) -> Plugins:
     """Its plugins."""
     return Plugins(hub)
+
+
+@pytest.fixture(scope="package", autouse=True)
+def begun(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stories | None]:
+    """Begin what takes half a minute of waiting, if ``test_slow`` is going to ask for it."""
+    if not any(item.path.name == "test_slow.py" for item in request.session.items):
+        yield None
+        return
+    with HubProcess(tmp_path_factory.mktemp("slow"), TORU_PLUGIN_BACKOFF="1") as process:
+        told = begin_all(Plugins(process), tmp_path_factory.mktemp)
+        yield told
+        told.close()
+        process.stop()
+        assert not processes_of(process.plugins_dir)
+    assert "Traceback" not in process.log, process.log
 
 
 @pytest.fixture
