@@ -36,6 +36,8 @@ export class OutputFinder {
 
   #path;
   #search = 0;
+  /** @type {Promise<unknown>} */
+  #steps = Promise.resolve();
 
   /** @param {string} taskId */
   constructor(taskId) {
@@ -77,12 +79,24 @@ export class OutputFinder {
   /** @param {number} from where the person is, when there is no match yet */
   next(from) {
     const { current } = this;
-    return this.#go(false, current.value ? current.value.offset + current.value.length : from);
+    return this.#after(() =>
+      this.#go(false, current.value ? current.value.offset + current.value.length : from),
+    );
   }
 
   /** @param {number} from */
   previous(from) {
-    return this.#go(true, this.current.value?.offset ?? from);
+    return this.#after(() => this.#go(true, this.current.value?.offset ?? from));
+  }
+
+  /**
+   * Does a step when those before are done, for each begins where the one before ends.
+   * @param {() => Promise<boolean>} step
+   */
+  #after(step) {
+    const search = this.#search;
+    this.#steps = this.#steps.then(() => search === this.#search && step());
+    return this.#steps;
   }
 
   /** @param {boolean} backward @param {number} from @returns {Promise<boolean>} */
