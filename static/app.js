@@ -20,9 +20,8 @@ import { LoginView } from "./views/login.js";
 import { NotFoundView } from "./views/not-found.js";
 
 /** @import { FunctionComponent } from "preact" */
+/** @typedef {FunctionComponent<any> & {preload?: () => Promise<void>}} View */
 
-/** When a page that was opened has come to rest. */
-const SETTLED_MS = 1_500;
 /** How often a hub that cannot be reached is asked again. */
 const ASK_AGAIN_MS = 2_000;
 
@@ -34,7 +33,7 @@ const pluginName = ({ id }) => plugins.find(id)?.name ?? "Plugin";
 /**
  * Which view an address shows. Its title, and who may see it, are those of the page in
  * `lib/pages.js` that it belongs to. Only what is likely to be seen first is loaded with the rest.
- * @type {{pattern: string, view: FunctionComponent<any> & {preload?: () => Promise<void>},
+ * @type {{pattern: string, view: View,
  *   title?: string | ((params: Record<string, string>) => string)}[]}
  */
 const ROUTES = [
@@ -75,7 +74,10 @@ const ROUTES = [
   },
 ];
 
-/** @param {string} pathname */
+/**
+ * @param {string} pathname
+ * @returns {{title: string, view: View, params: Record<string, string>}}
+ */
 function routeFor(pathname) {
   for (const { pattern, view, title } of ROUTES) {
     const params = router.match(pattern, pathname);
@@ -87,20 +89,29 @@ function routeFor(pathname) {
   return { title: "Not found", view: NotFoundView, params: {} };
 }
 
-/** Loads what other pages need once the first one stands: all of one version, and at hand. */
-function useOtherPagesInTime() {
+/**
+ * Begins to load a page when somebody points at a link to it, or moves the focus there.
+ * @param {Event} event
+ */
+function loadAhead({ target }) {
+  const link = target instanceof Element ? target.closest("a") : null;
+  if (link?.origin === location.origin) routeFor(link.pathname).view.preload?.();
+}
+
+function usePagesAhead() {
   useEffect(() => {
-    const timer = setTimeout(async () => {
-      for (const { view } of ROUTES) await view.preload?.();
-    }, SETTLED_MS);
-    return () => clearTimeout(timer);
+    const kinds = ["pointerover", "pointerdown", "focusin"];
+    for (const kind of kinds) document.addEventListener(kind, loadAhead);
+    return () => {
+      for (const kind of kinds) document.removeEventListener(kind, loadAhead);
+    };
   }, []);
 }
 
 function Page() {
   const { title, view: View, params } = routeFor(router.path.value);
   const shown = useRef("");
-  useOtherPagesInTime();
+  usePagesAhead();
   useEffect(() => {
     document.title = `${title} · Toru`;
     if (shown.current) document.getElementById("content")?.focus();

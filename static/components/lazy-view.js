@@ -1,5 +1,5 @@
 /**
- * Views whose code is loaded when they are first wanted, or when the page has nothing else to do.
+ * Views whose code is loaded when they are first wanted, or about to be.
  * Runs on: the page.
  */
 import { signal } from "@preact/signals";

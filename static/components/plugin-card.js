@@ -3,7 +3,7 @@
  * Runs on: the page.
  */
 import { html } from "../lib/html.js";
-import { hasPage } from "../lib/plugin-list.js";
+import { detailsOf, hasPage, pageOf } from "../lib/plugin-list.js";
 import { isAdmin } from "../lib/session.js";
 import { Icon } from "./icon.js";
 import { PluginSwitch, RestartButton } from "./plugin-controls.js";
@@ -12,11 +12,6 @@ import { PluginIcon } from "./plugin-icon.js";
 import { PluginBadge, PluginReason } from "./plugin-state.js";
 
 /** @import { Plugin } from "../lib/types.js" */
-
-/** @param {Plugin} plugin */
-export const pageOf = (plugin) => `/plugins/${encodeURIComponent(plugin.id)}`;
-/** @param {Plugin} plugin */
-export const detailsOf = (plugin) => `/plugins?details=${encodeURIComponent(plugin.id)}`;
 
 /**
  * Whether it ever was more than a file: one that could not say what it is has no log.

@@ -3,10 +3,9 @@
  * Runs on: the page.
  */
 import { html } from "../lib/html.js";
-import { hasPage, pluginMood, pluginWord } from "../lib/plugin-list.js";
+import { hasPage, pageOf, pluginMood, pluginWord } from "../lib/plugin-list.js";
 import { plugins } from "../lib/plugins.js";
 import { path } from "../lib/router.js";
-import { pageOf } from "./plugin-card.js";
 import { PluginIcon } from "./plugin-icon.js";
 import { HealthDot } from "./plugin-state.js";
 

@@ -4,13 +4,12 @@
  */
 import { useState } from "preact/hooks";
 import { html } from "../lib/html.js";
-import { hasPage } from "../lib/plugin-list.js";
+import { hasPage, pageOf } from "../lib/plugin-list.js";
 import { plugins } from "../lib/plugins.js";
 import { Button } from "./button.js";
 import { Dialog } from "./dialog.js";
 import { EventList } from "./event-list.js";
 import { LogView } from "./log-view.js";
-import { pageOf } from "./plugin-card.js";
 import { PluginSwitch, RestartButton } from "./plugin-controls.js";
 import { PluginFigures } from "./plugin-figures.js";
 import { PluginIcon } from "./plugin-icon.js";

@@ -5,12 +5,11 @@
 import { useEffect, useState } from "preact/hooks";
 import { get } from "../lib/api.js";
 import { html } from "../lib/html.js";
-import { isMoving } from "../lib/plugin-list.js";
+import { detailsOf, isMoving } from "../lib/plugin-list.js";
 import { isAdmin } from "../lib/session.js";
 import { Button } from "./button.js";
 import { Icon } from "./icon.js";
 import { LogRow } from "./log-view.js";
-import { detailsOf } from "./plugin-card.js";
 import { RestartButton } from "./plugin-controls.js";
 import { PluginReason } from "./plugin-state.js";
 

@@ -5,7 +5,12 @@
 import { html } from "../lib/html.js";
 import { Button } from "./button.js";
 import { Dialog } from "./dialog.js";
-import { RunPanel } from "./run-panel.js";
+import { lazy } from "./lazy-view.js";
+
+const RunPanel = lazy(async () => (await import("./run-panel.js")).RunPanel);
+
+/** Begins to load what a run is shown with, for whoever is about to open one. */
+export const preloadRun = () => RunPanel.preload();
 
 /**
  * @param {{taskId: string, onShow: (taskId: string) => void, onClose: () => void}} props

@@ -4,7 +4,9 @@
  */
 import { useEffect, useState } from "preact/hooks";
 import { html } from "../lib/html.js";
+import { socket } from "../lib/hub.js";
 import { plugins } from "../lib/plugins.js";
+import { watchForUpdates } from "../lib/update-watch.js";
 import { Connection, ConnectionBanner } from "./connection.js";
 import { ConfirmDialog } from "./dialog.js";
 import { Drawer } from "./drawer.js";
@@ -43,7 +45,11 @@ export function Shell({ children }) {
   const [isOpen, setOpen] = useState(false);
   useEffect(() => {
     plugins.connect();
-    return () => plugins.disconnect();
+    const stopWatching = watchForUpdates(socket);
+    return () => {
+      stopWatching();
+      plugins.disconnect();
+    };
   }, []);
   return html`<div class="shell">
     <a class="skip" href="#content">Skip to the content</a>

@@ -8,6 +8,9 @@ import { Cleanups } from "./connect.js";
 
 /** @import { HubSocket } from "./socket.js" */
 
+/** How long a connection that opens at this moment is waited for. */
+const PATIENCE_MS = 250;
+
 /**
  * @template T
  * @typedef {object} Query
@@ -42,12 +45,17 @@ export class LiveQuery {
   }
 
   connect() {
-    const isOpen = this.#socket.status.peek() === "open";
     this.#cleanups.add(
       this.#socket.subscribe(this.#query.topic, (event) => this.#take(event)),
       this.#socket.whenOpen(() => this.#socket.afterRoundTrip(() => this.refresh())),
     );
-    if (!isOpen) this.refresh();
+    if (this.#socket.status.peek() === "open") return;
+    // A connection that is about to open loads it anyway; one that is not is not waited for.
+    const timer = setTimeout(() => this.refresh(), PATIENCE_MS);
+    this.#cleanups.add(
+      () => clearTimeout(timer),
+      this.#socket.whenOpen(() => clearTimeout(timer)),
+    );
   }
 
   disconnect() {

@@ -5,7 +5,7 @@
 import { formatAgo, stateWord } from "./format.js";
 import { fuzzyMatch } from "./fuzzy.js";
 import { pagesFor } from "./pages.js";
-import { hasPage, pluginWord } from "./plugin-list.js";
+import { hasPage, pageOf, pluginWord } from "./plugin-list.js";
 
 /** @import { IconName } from "../components/icon.js" */
 /** @import { Plugin, QuickAction, Script, Task } from "./types.js" */
@@ -90,7 +90,7 @@ export function scriptItems(scripts, start) {
 export function pluginItems(plugins, go) {
   return plugins.filter(hasPage).map((plugin) => {
     const { id, name } = plugin;
-    const run = () => go(`/plugins/${encodeURIComponent(id)}`);
+    const run = () => go(pageOf(plugin));
     return { id: `plugin ${id}`, group: "Plugins", name, hint: pluginWord(plugin), plugin, run };
   });
 }

@@ -79,6 +79,11 @@ export function hasPage(plugin) {
   return plugin.has_page && plugin.enabled && plugin.state !== "broken";
 }
 
+/** @param {Plugin} plugin */
+export const pageOf = (plugin) => `/plugins/${encodeURIComponent(plugin.id)}`;
+/** @param {Plugin} plugin */
+export const detailsOf = (plugin) => `/plugins?details=${encodeURIComponent(plugin.id)}`;
+
 /** @type {Record<string, string>} */
 const WORDS = {
   discovered: "Found",

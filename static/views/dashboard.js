@@ -4,7 +4,7 @@
  */
 import { QuickActions } from "../components/quick-actions.js";
 import { ResourceFigures } from "../components/resource-figures.js";
-import { RunSheet } from "../components/run-sheet.js";
+import { preloadRun, RunSheet } from "../components/run-sheet.js";
 import { Empty, Failure, Loading } from "../components/states.js";
 import { TaskLines } from "../components/task-lines.js";
 import { ActivityStore } from "../lib/activity-store.js";
@@ -25,7 +25,11 @@ function Activity({ activity }) {
   if (!activity.loaded.value) return html`<${Loading} what="what is going on" />`;
   const running = activity.running.value;
   const failures = activity.failures.value;
-  return html`<section aria-labelledby="quick">
+  return html`<section
+      aria-labelledby="quick"
+      onPointerOver=${preloadRun}
+      onFocusIn=${preloadRun}
+    >
       <h2 id="quick">Quick actions</h2>
       <${QuickActions} activity=${activity} onShow=${show} />
     </section>

@@ -5,13 +5,12 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { Icon } from "../components/icon.js";
-import { detailsOf } from "../components/plugin-card.js";
 import { PluginIcon } from "../components/plugin-icon.js";
 import { PluginBadge } from "../components/plugin-state.js";
 import { PageFailed, PageWaits } from "../components/plugin-trouble.js";
 import { Empty, Failure, Loading } from "../components/states.js";
 import { html } from "../lib/html.js";
-import { isServing } from "../lib/plugin-list.js";
+import { detailsOf, isServing } from "../lib/plugin-list.js";
 import { PluginMount } from "../lib/plugin-mount.js";
 import { plugins } from "../lib/plugins.js";
 import { isAdmin } from "../lib/session.js";

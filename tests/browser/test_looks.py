@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -147,17 +146,3 @@ def test_the_chosen_colours_are_kept(dashboard: Dashboard, page: Page) -> None:
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
     background = "getComputedStyle(document.documentElement).backgroundColor"
     assert page.evaluate(background) == "rgb(14, 18, 24)"
-
-
-def test_the_first_page_loads_less_than_200_kb_of_scripts(dashboard: Dashboard, page: Page) -> None:
-    sizes: dict[str, int] = {}
-    page.on(
-        "requestfinished",
-        lambda request: sizes.update({request.url: request.sizes()["responseBodySize"]}),
-    )
-    dashboard.log_in()
-    expect(page.get_by_text("No quick actions yet")).to_be_visible()
-    scripts = {url: size for url, size in sizes.items() if Path(url).suffix == ".js"}
-    assert scripts
-    assert not any("xterm" in url or "uplot" in url for url in scripts)
-    assert sum(scripts.values()) <= 200_000, scripts
