@@ -64,6 +64,9 @@ def main() -> None:
                 send(connection, {"type": "ready"})
             case "ping":
                 send(connection, {"type": "pong", "n": message["n"]})
+            case "http" if not message["path"][1:].isdigit():
+                head = {"type": "http_head", "id": message["id"], "status": 404, "headers": []}
+                send(connection, {**head, "body": "none"})
             case "http":
                 size = int(message["path"][1:])
                 body = bytes(range(256)) * (size // 256) + bytes(range(size % 256))

@@ -26,9 +26,9 @@ BOTH = ["bad-echo", "bad-echo-v2"]
 def running(plugins: Plugins) -> Plugins:
     """Plugins of both protocols that answer with what they saw, and some that are slow."""
     plugins.put(*BOTH, "bad-headers", "bad-headers-v2", "bad-slow-30", "bad-slow-30-v2")
-    plugins.put("bad-sequential-0.2", "quick-v1", "quick-v2")
+    plugins.put("bad-sequential-0.2", "bad-patient-30-v2", "quick-v1", "quick-v2")
     plugins.ready(*BOTH, "bad-headers", "bad-headers-v2", "bad-slow-30", "bad-slow-30-v2")
-    plugins.ready("bad-sequential-0-2", "quick-v1", "quick-v2")
+    plugins.ready("bad-sequential-0-2", "bad-patient-30-v2", "quick-v1", "quick-v2")
     return plugins
 
 
@@ -189,12 +189,12 @@ def test_two_hundred_requests_at_once(running: Plugins, plugin_id: str) -> None:
 
 
 def test_more_than_a_plugin_can_have_open_is_503(running: Plugins) -> None:
-    requests = [hold(running, "bad-slow-30-v2") for _ in range(128)]
+    requests = [hold(running, "bad-patient-30-v2") for _ in range(128)]
     try:
         busy = {"statuses": set[int]()}
 
         def refused() -> bool:
-            answer = running.ask("bad-slow-30-v2", "/x", timeout_s=1)
+            answer = running.ask("bad-patient-30-v2", "/x", timeout_s=1)
             busy["statuses"].add(answer.status)
             return answer.status == 503
 
@@ -204,7 +204,7 @@ def test_more_than_a_plugin_can_have_open_is_503(running: Plugins) -> None:
         for connection in requests:
             connection.close()
     # Those who left have given their places back.
-    wait_until(lambda: attempt(lambda: running.ask("bad-slow-30-v2").status == 200), what="room")
+    wait_until(lambda: attempt(lambda: running.ask("bad-patient-30-v2").status == 200), what="room")
 
 
 def attempt(condition: object) -> bool:
@@ -238,7 +238,7 @@ def test_a_client_that_leaves_ends_its_request(running: Plugins, plugin_id: str)
     assert wait_until(lambda: running.wish(plugin_id, "restart").status == 200, timeout_s=8)
 
 
-@pytest.mark.parametrize("slow", ["bad-slow-30", "bad-slow-30-v2", "bad-sequential-0-2"])
+@pytest.mark.parametrize("slow", ["bad-sequential-0-2", "bad-slow-30", "bad-patient-30-v2"])
 def test_a_slow_plugin_delays_no_other(running: Plugins, slow: str) -> None:
     alone = quantiles(running)
     stop = threading.Event()

@@ -94,14 +94,14 @@ def _ended(hub: HubProcess, task_id: str) -> dict[str, object] | None:
 
 def test_a_regular_stop_leaves_the_runs_alone_and_exits_with_0(own_hub: HubProcess) -> None:
     hub = own_hub
-    task_id, read, offset, _ = _start_counter(hub, 300, 0.01)
+    task_id, read, offset, _ = _start_counter(hub, 200, 0.01)
     assert hub.stop() == 0
     hub.start()
     hub.log_in()
     with hub.websocket() as socket:
         socket.send({"type": "attach", "task_id": task_id, "offset": offset})
         rest, end = socket.read_run()
-    assert read + rest == _counted(300)
+    assert read + rest == _counted(200)
     assert end["code"] == 42
 
 

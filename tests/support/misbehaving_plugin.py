@@ -79,7 +79,9 @@ Run
     kv-flat, kv-nested      version 1's kv without the inner payload, or with nothing but that
     ignore-sigterm          ignores SIGTERM and shutdown
     ignore-shutdown         ignores shutdown only
-    slow[-1]                answers after so many seconds, any number of requests at once
+    slow[-1]                answers after so many seconds, any number of requests at once, also of
+                            those that are cancelled
+    patient[-1]             (v2) the same, but gives up what is cancelled
     sequential[-0.1]        serves one connection at a time, so many seconds each
     dies-of-bundle          kills itself when it is asked for a bundle
     silent-bundle           never says whether it has a bundle
@@ -430,6 +432,17 @@ def delayed(default_s: float) -> Callable[[Request], None]:
     return answer
 
 
+def patiently(request: Request) -> None:
+    cancelled = ("cancel", request.id)
+    with request.peer.arrived:
+        gave_up = request.peer.arrived.wait_for(
+            lambda: cancelled in request.peer.answers, NAME.number(1)
+        )
+    fields = {"code": "CANCELLED", "message": "as asked", "retryable": False}
+    gone = frame({"type": "error", "id": request.id, **fields})
+    request.peer.write(gone if gave_up else request.echo())
+
+
 def sending(*makers: Callable[[Request], bytes]) -> Callable[[Request], None]:
     def answer(request: Request) -> None:
         for make in makers:
@@ -524,6 +537,7 @@ ANSWERS: dict[str, Callable[[Request], None]] = {
     "echo-nested": sending(Request.nested),
     "headers": headers,
     "slow": delayed(1),
+    "patient": patiently,
     "crash": lambda _: die(),
     "crash-half": half_and_die,
     "exit-on-request": lambda _: leave(NAME.number(0)),
@@ -580,6 +594,8 @@ def handle(peer: Peer, message: dict[str, Any]) -> None:
         threading.Thread(target=answer_request, args=[Request(peer, message)], daemon=True).start()
     elif kind == "kv":
         peer.answer("kv", message)
+    elif kind == "cancel":
+        peer.answer(("cancel", message["id"]), message)
     elif kind in ("result", "error"):
         peer.answer(message.get("id"), message)
     elif kind == "hello":
