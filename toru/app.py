@@ -35,11 +35,11 @@ from toru.actors.messages.auth import Session
 from toru.actors.monitor import Monitor
 from toru.actors.outputs import output_specs
 from toru.actors.password_hasher import PasswordHasher
-from toru.actors.plugin import PluginServices
 from toru.actors.plugin_folder import PluginFolder
 from toru.actors.plugin_manager import PluginManager
 from toru.actors.plugin_places import PluginPlaces
 from toru.actors.plugin_prober import PluginProber
+from toru.actors.plugin_services import PluginServices
 from toru.actors.processes import Processes
 from toru.actors.quick_actions import QuickActions
 from toru.actors.runner_link import RunnerLink

@@ -5,7 +5,7 @@ Runs on: the event loop.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -23,11 +23,9 @@ from toru.actors.messages.plugin_storage import (
     KvSet,
 )
 from toru.actors.messages.tasks import CancelTask, StartTask
+from toru.actors.plugin_services import PluginServices
 from toru.clock import utc_now
 from toru.errors import BadRequest, NotFound
-
-if TYPE_CHECKING:
-    from toru.actors.plugin import PluginServices
 
 T = TypeVar("T")
 

@@ -49,12 +49,13 @@ from toru.actors.messages.runner import (
     RunnerConnected,
     RunStatus,
 )
-from toru.actors.plugin import Plugin, PluginServices
+from toru.actors.plugin import Plugin
 from toru.actors.plugin_calls import PluginCalls
 from toru.actors.plugin_page import bundle_request
 from toru.actors.plugin_places import PluginPlaces, actor_name
 from toru.actors.plugin_prober import RUN_PREFIX as PROBE_PREFIX
 from toru.actors.plugin_runs import RUN_PREFIX, end_run, plugin_of, runs_of
+from toru.actors.plugin_services import PluginServices
 from toru.actors.plugin_sockets import forget
 from toru.actors.runtime import (
     ActorContext,
