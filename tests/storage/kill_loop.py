@@ -32,7 +32,7 @@ from toru.storage.database import SqliteLocation, close
 from toru.storage.migrations import LATEST, MIGRATIONS, migrate
 
 WRITERS = 8
-OLDER_ROWS = 3000
+OLDER_ROWS = 1000
 
 
 async def _write(database: str, told: int, round_number: int) -> None:
