@@ -52,7 +52,7 @@ def test_after_the_login_one_is_on_the_page_that_one_wanted(
     dashboard.log_in("/history?state=failed")
     expect(page).to_have_url(re.compile(r"/history\?state=failed$"))
     expect(page.get_by_role("heading", name="History")).to_be_visible()
-    expect(page.get_by_label("Show")).to_have_value("failed")
+    expect(page.get_by_label("State")).to_have_value("failed")
 
 
 def test_an_address_of_another_site_is_not_followed_after_the_login(
