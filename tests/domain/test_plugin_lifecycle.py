@@ -7,8 +7,9 @@ from typing import TypeVar
 import pytest
 
 from toru.domain import plugin_life as life
+from toru.domain.plugin_failures import backoff_s
 from toru.domain.plugin_life import PluginState, request_error
-from toru.domain.plugin_lifecycle import backoff_s, decide
+from toru.domain.plugin_lifecycle import decide
 
 I = TypeVar("I")  # noqa: E741 - an instruction
 

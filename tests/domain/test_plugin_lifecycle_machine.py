@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from toru.domain import plugin_life as life
+from toru.domain.plugin_failures import FAILURES_LIMIT
 from toru.domain.plugin_life import PluginState
-from toru.domain.plugin_lifecycle import FAILURES_LIMIT, decide
+from toru.domain.plugin_lifecycle import decide
 
 CODES = st.sampled_from([0, 1, 2, 78, -9, -11, -15, None])
 

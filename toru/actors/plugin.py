@@ -58,8 +58,9 @@ from toru.actors.plugin_services import PluginServices
 from toru.actors.runtime import ActorContext, LoopActor, Message
 from toru.clock import monotonic
 from toru.domain import plugin_life as life
+from toru.domain.plugin_failures import HEALTHY_S
 from toru.domain.plugin_life import PluginState, request_error
-from toru.domain.plugin_lifecycle import HEALTHY_S, decide
+from toru.domain.plugin_lifecycle import decide
 from toru.errors import ToruError, Unavailable
 
 _JITTER = 0.2
