@@ -3,8 +3,9 @@
  * Runs on: the page.
  */
 
-import { useRef } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { html } from "../lib/html.js";
+import { url } from "../lib/router.js";
 import { startRun } from "../lib/start-run.js";
 import { Button } from "./button.js";
 
@@ -30,11 +31,18 @@ function Parameter({ name, description, default: preset }) {
   </label>`;
 }
 
-/** @param {{script: Script, onStarted: (taskId: string) => void}} props */
+/**
+ * An address that names a script puts the focus into its first field.
+ * @param {{script: Script, onStarted: (taskId: string) => void}} props
+ */
 export function ScriptCard({ script, onStarted }) {
   const form = useRef(/** @type {HTMLFormElement | null} */ (null));
   const run = async () => onStarted(await startRun(script.name, argsOf(form.current)));
   const submit = (/** @type {SubmitEvent} */ event) => event.preventDefault();
+  const isMeant = url.value.searchParams.get("script") === script.name;
+  useEffect(() => {
+    if (isMeant) form.current?.querySelector("input")?.focus();
+  }, [isMeant]);
   return html`<li class="card script">
     <form ref=${form} onSubmit=${submit}>
       <div class="script-text">

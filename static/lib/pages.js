@@ -89,20 +89,20 @@ export const PAGES = [
     words: "attempts lockouts security",
   },
   {
-    href: "/actors",
-    icon: "actors",
-    name: "Actors",
-    group: "administration",
-    adminOnly: true,
-    words: "mailboxes load performance inside",
-  },
-  {
     href: "/settings",
     icon: "settings",
     name: "Settings",
     group: "administration",
     adminOnly: true,
     words: "options folder limits retention version about",
+  },
+  {
+    href: "/actors",
+    icon: "actors",
+    name: "Actors",
+    group: "administration",
+    adminOnly: true,
+    words: "mailboxes load performance inside",
   },
 ];
 

@@ -78,7 +78,8 @@ export function scriptItems(scripts, start) {
     const { name, description } = script;
     const run = () => start(script);
     const words = description ?? "";
-    return { id: `script ${name}`, group: "Scripts", name, words, hint: "Run", icon: "play", run };
+    const hint = script.parameter_details?.length ? "Fill in and run" : "Run";
+    return { id: `script ${name}`, group: "Scripts", name, words, hint, icon: "play", run };
   });
 }
 

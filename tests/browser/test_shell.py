@@ -99,6 +99,7 @@ def test_the_palette_finds_and_does_things_without_a_mouse(
 ) -> None:
     hub.script("backup.sh", "# Description: Copies <b>all</b>\necho copied\n")
     hub.script("asked.sh", "echo asked for\n")
+    hub.script("param.sh", "# Parameter: WHO =you Who is greeted\necho hello\n")
     action = {"name": "Ask <i>me</i>", "script_path": "asked.sh", "confirm": True}
     assert hub.http("POST", "/api/quick-actions", action).status == 200
     dashboard.log_in("/history")
@@ -133,6 +134,12 @@ def test_the_palette_finds_and_does_things_without_a_mouse(
     page.keyboard.press("Enter")
     dashboard.terminal_has("copied")
     dashboard.run_ends()
+
+    page.keyboard.press(PALETTE)
+    page.keyboard.type("param")
+    expect(chosen).to_have_text(re.compile("param.sh.*Fill in and run"))
+    page.keyboard.press("Enter")
+    focus_is_on(page, page.get_by_role("textbox", name="WHO"))
 
     page.keyboard.press(PALETTE)
     page.keyboard.type("ask")
