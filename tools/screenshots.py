@@ -12,6 +12,7 @@ import re
 import shutil
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,6 +20,8 @@ from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwr
 
 from tests.browser.plugins import HELLO, SOURCES, drop_in, drop_told, wait_ready
 from tests.support.hub import ADMIN_PASSWORD, HubProcess, wait_until
+from tests.support.machine_history import DAY_S
+from tests.support.machine_history import furnish as furnish_history
 from tools.browser import find_chromium, recorded_chromium
 from tools.common import ROOT, say
 from toru.cli.plugin_build import build_plugin
@@ -62,6 +65,14 @@ echo "0 streams are open"
 sleep 0.4
 echo "restarted"
 """,
+    "sync-mail.sh": """#!/bin/sh
+# Description: Fetches new mail for everybody in the house
+# Parameter: FOLDER =inbox Which folder
+# Parameter: PATIENCE =0.2 Seconds to wait for the server
+sleep "$PARAM_PATIENCE"
+echo "$PARAM_FOLDER: 3 new letters"
+[ "$PARAM_PATIENCE" != 0.90 ]
+""",
     "clean-cache.bash": """#!/bin/bash
 # Description: Removes downloads that are older than a month
 for n in {1..40}; do echo "removed cache/$RANDOM.part"; done
@@ -79,6 +90,9 @@ ACTIONS = [
 ]
 
 
+PASSWORD = "Client-pass-1"
+
+
 def main() -> int:
     """Take all pictures; return 0."""
     chromium = recorded_chromium(ROOT) or find_chromium(os.environ.get("CHROMIUM"))
@@ -88,28 +102,44 @@ def main() -> int:
     TARGET.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory() as folder,
-        HubProcess(Path(folder)) as hub,
+        measured_hub(Path(folder)) as hub,
         sync_playwright() as playwright,
     ):
+        write_scripts(hub)
+        slow_run = furnish_administration(hub)
         long_run = furnish(hub)
         furnish_plugins(hub, Path(folder))
         browser = playwright.chromium.launch(
             executable_path=chromium, args=["--no-sandbox", "--disable-gpu"]
         )
-        take_all(browser, hub, long_run)
+        take_all(browser, hub, long_run, slow_run)
         browser.close()
     return 0
 
 
-def furnish(hub: HubProcess) -> str:
-    """Write the scripts and quick actions, run them; return the run that goes on."""
+def measured_hub(folder: Path) -> HubProcess:
+    """Return a hub that has measured its machine for a month, and will be started."""
+    hub = HubProcess(folder)
+    now = time.time()
+    nights = tuple((now - day * DAY_S - 9_000, now - day * DAY_S - 5_400) for day in range(30))
+    off = (now - 5 * DAY_S, now - 4.5 * DAY_S)
+    furnish_history(hub.data_dir, until=now - 5, days=30, off=off, busy=nights)
+    return hub
+
+
+def write_scripts(hub: HubProcess) -> None:
+    """Write the scripts, and quick actions for some of them."""
     for name, text in SCRIPTS.items():
         hub.script(name, text)
     for name, script, icon in ACTIONS:
         hub.http("POST", "/api/quick-actions", {"name": name, "script_path": script, "icon": icon})
+
+
+def furnish(hub: HubProcess) -> str:
+    """Run the scripts; return the run that goes on."""
     for _ in range(2):
         for script in sorted(SCRIPTS):
-            if script != "backup-photos.sh":
+            if script not in ("backup-photos.sh", "sync-mail.sh"):
                 run(hub, script)
     stopped = start(hub, "backup-photos.sh")
     wait_until(lambda: hub.get(f"/api/tasks/{stopped}")["output_size"] > 200)
@@ -117,6 +147,27 @@ def furnish(hub: HubProcess) -> str:
     run_ends(hub, stopped)
     run(hub, "restart-media.sh")
     return start(hub, "backup-photos.sh")
+
+
+def furnish_administration(hub: HubProcess) -> str:
+    """Add users, attempts to log in and a script with a past; return one of its runs."""
+    for name, shown in (("lena", "Lena Winter"), ("jonas", "Jonas"), ("guest", "Guest")):
+        user = {"username": name, "display_name": shown, "password": PASSWORD}
+        made = hub.http("POST", "/api/users", user).json
+        hub.http("PUT", f"/api/users/{made['id']}", {"is_active": name != "guest"})
+    attempts = [("lena", PASSWORD), ("root", "toor"), ("guest", PASSWORD), ("jonas", PASSWORD)]
+    for name, password in [*attempts, *[("lena", "Sommer23")] * 4]:
+        login = {"username": name, "password": password}
+        hub.http("POST", "/api/auth/login", login, cookie="")
+    action = hub.get("/api/quick-actions")[1]
+    hub.http("PUT", f"/api/quick-actions/{action['id']}", {"confirm": True})
+    tasks = []
+    for hundredths in (20, 25, 22, 30, 90, 24, 26, 35, 28, 33, 30, 140, 38, 36):
+        args = {"FOLDER": "inbox", "PATIENCE": f"{hundredths / 100:.2f}"}
+        body = {"script": "sync-mail.sh", "args": args}
+        tasks.append(hub.http("POST", "/api/tasks", body).json["task_id"])
+        run_ends(hub, tasks[-1])
+    return str(tasks[-3])
 
 
 def furnish_plugins(hub: HubProcess, folder: Path) -> None:
@@ -152,7 +203,7 @@ def run_ends(hub: HubProcess, task: str) -> None:
     wait_until(lambda: hub.get(f"/api/tasks/{task}")["state"] not in ("queued", "running"))
 
 
-def take_all(browser: Browser, hub: HubProcess, long_run: str) -> None:
+def take_all(browser: Browser, hub: HubProcess, long_run: str, slow_run: str) -> None:
     """Take each picture with the size and the colours that it is to have."""
     wait_until(lambda: hub.get(f"/api/tasks/{long_run}")["output_size"] > 2_000)
     login = open_page(browser, hub, DESK, "light", logged_in=False)
@@ -163,6 +214,13 @@ def take_all(browser: Browser, hub: HubProcess, long_run: str) -> None:
             take(page, "/", ".action", f"dashboard{size}{suffix}", samples=20)
             take(page, f"/scripts/run/{long_run}", ".xterm-rows span", f"run{size}{suffix}")
             take(page, "/history", ".history", f"history{size}{suffix}")
+            take(page, f"/history/{slow_run}", ".trend-bar", f"run-detail{size}{suffix}")
+            take(page, "/quick-actions", ".action-list li", f"quick-actions{size}{suffix}")
+            take(page, "/users", ".users tbody tr", f"users{size}{suffix}")
+            take(page, "/login-history", ".logins tbody tr", f"login-history{size}{suffix}")
+            take(page, "/settings", ".about dd", f"settings{size}{suffix}")
+            take(page, "/monitor?range=6h", ".run-bar", f"monitor{size}{suffix}")
+            take(page, "/actors", ".peak-mark", f"actors{size}{suffix}", samples=6)
             take(page, "/plugins", ".plugin:nth-child(4)", f"plugins{size}{suffix}")
             take(page, f"/plugins/{HELLO}", "main button", f"plugin-page{size}{suffix}")
             take(page, f"/plugins?details={HELLO}", ".log li", f"plugin-details{size}{suffix}")

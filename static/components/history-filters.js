@@ -43,6 +43,7 @@ function Search({ filter, onChange }) {
     ask();
   };
   return html`<form class="history-search" role="search" onSubmit=${submit}>
+    <span class="search-label" aria-hidden="true">Search</span>
     <div class="search-field">
       <${Icon} name="search" />
       <input
@@ -152,8 +153,8 @@ function Chips({ filter, onChange }) {
   return html`<ul class="chips" aria-label="Filters in force">
     ${chips.map(
       ({ words, without }) => html`<li key=${words}>
-        <button type="button" class="chip" onClick=${() => onChange(without)}>
-          <span>${words}</span><${Icon} name="close" size=${14} /><span class="visually-hidden">: take away</span>
+        <button type="button" class="chip" aria-label=${`${words}: take away`} onClick=${() => onChange(without)}>
+          <span>${words}</span><${Icon} name="close" size=${14} />
         </button>
       </li>`,
     )}

@@ -25,9 +25,9 @@ const ORDERS = {
 
 /** @param {{name: string, value: string | number, detail: string, mood?: string}} props */
 function Total({ name, value, detail, mood }) {
-  return html`<div class="card count" data-mood=${mood}>
+  return html`<div class="card tally" data-mood=${mood}>
     <dt>${name}</dt>
-    <dd class="count-value numeric">${value}</dd>
+    <dd class="tally-value numeric">${value}</dd>
     <dd class="muted">${detail}</dd>
   </div>`;
 }
@@ -35,7 +35,7 @@ function Total({ name, value, detail, mood }) {
 /** @param {{rows: ActorRow[]}} props */
 function Totals({ rows }) {
   const { actors, rate, waiting, peak, peakAt, troubles, hot } = totals(rows);
-  return html`<dl class="counts totals" aria-label="All actors together">
+  return html`<dl class="tallies totals" aria-label="All actors together">
     <${Total} name="Actors" value=${actors} detail=${hot ? `${hot} in need of a look` : "All are well"} />
     <${Total} name="Messages a second" value=${Math.round(rate).toLocaleString("en")} detail="Handled by all of them" />
     <${Total} name="Waiting" value=${waiting} detail=${peak ? `Peak of the last minute: ${peak} at ${peakAt}` : "Nothing waited in the last minute"} />

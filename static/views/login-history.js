@@ -30,9 +30,9 @@ async function load(failedOnly) {
 
 /** @param {{icon: IconName, name: string, count: number | undefined, detail: string, mood?: string}} props */
 function Count({ icon, name, count, detail, mood }) {
-  return html`<div class="card count" data-mood=${count ? mood : undefined}>
+  return html`<div class="card tally" data-mood=${count ? mood : undefined}>
     <dt><${Icon} name=${icon} />${name}</dt>
-    <dd class="count-value numeric">${count ?? html`<span class="skeleton wide"></span>`}</dd>
+    <dd class="tally-value numeric">${count ?? html`<span class="skeleton wide"></span>`}</dd>
     <dd class="muted">${detail}</dd>
   </div>`;
 }
@@ -47,7 +47,7 @@ function fromAddresses(addresses) {
 function Counts({ summary }) {
   return html`<section class="day" aria-labelledby="day">
     <h2 id="day">The last 24 hours</h2>
-    <dl class="counts">
+    <dl class="tallies">
       <${Count} icon="check" name="Logged in" count=${summary?.successes} detail="With the right password" />
       <${Count}
         icon="close"

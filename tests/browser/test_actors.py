@@ -72,7 +72,7 @@ def test_nothing_is_told_while_the_page_is_hidden(
     )
     page.evaluate(hide % "true")
     page.evaluate(hide % "false")
-    page.get_by_role("link", name="History").first.click()
+    page.get_by_role("link", name="History", exact=True).click()
     expect(page.get_by_role("heading", name="History")).to_be_visible()
     told = [frame for frame in frames if '"actors"' in frame]
     kinds = [re.sub(r'.*"type":"(\w+)".*', r"\1", frame) for frame in told]

@@ -95,13 +95,13 @@ def test_a_page_that_is_left_while_it_mounts_is_unmounted_once_before_it_comes_a
     wait_ready(hub, "told")
     dashboard.log_in("/plugins/told")
     comes_true(page, "window.life?.length === 1")
-    page.get_by_role("link", name="History").click()
+    page.get_by_role("link", name="History", exact=True).click()
     page.get_by_role("link", name="told").click()
     expect(page.get_by_text("The page", exact=True)).to_be_visible()
     comes_true(page, "window.life.length === 5")
     once = ["mount", "mounted"]
     assert page.evaluate("window.life") == [*once, "unmount The page", *once]
-    page.get_by_role("link", name="History").click()
+    page.get_by_role("link", name="History", exact=True).click()
     comes_true(page, "window.life.length === 6")
 
 
@@ -160,7 +160,7 @@ def test_a_new_version_brings_its_new_page_at_once(
     wait_ready(hub, "told")
     dashboard.log_in("/plugins/told")
     expect(page.get_by_text("The first page")).to_be_visible()
-    page.get_by_role("link", name="History").click()
+    page.get_by_role("link", name="History", exact=True).click()
     page.get_by_role("link", name="told").click()
     expect(page.get_by_text("The first page")).to_be_visible()
     drop_told(

@@ -101,7 +101,7 @@ def test_the_login_history_counts_a_day_and_can_be_narrowed_to_failures(
     for _ in range(4):
         hub.http("POST", "/api/auth/login", {"username": MARKUP, "password": "no"}, cookie="")
     page.evaluate("window.dispatchEvent(new Event('focus'))")  # as if one came back to the page
-    counts = page.locator(".count-value")
+    counts = page.locator(".tally-value")
     expect(counts).to_have_text(["2", "3", "1"], timeout=15_000)
     expect(rows.first).to_contain_text("Locked out")
     expect(rows.nth(1)).to_contain_text("Nobody has this name")
