@@ -212,6 +212,9 @@ def take_all(browser: Browser, hub: HubProcess, long_run: str, slow_run: str) ->
         for scheme, suffix in (("light", ""), ("dark", "-dark")):
             page = open_page(browser, hub, viewport, scheme)  # type: ignore[arg-type]  # a literal
             take(page, "/", ".action", f"dashboard{size}{suffix}", samples=20)
+            opened = "drawer" if size else "palette"
+            take(page, "/", ".action", f"{opened}{suffix}", press="More" if size else "Search")
+            take(page, "/account", ".account", f"account{size}{suffix}")
             take(page, f"/scripts/run/{long_run}", ".xterm-rows span", f"run{size}{suffix}")
             take(page, "/history", ".history", f"history{size}{suffix}")
             take(page, f"/history/{slow_run}", ".trend-bar", f"run-detail{size}{suffix}")
@@ -244,14 +247,23 @@ def open_page(
     return context.new_page()
 
 
-def take(page: Page, path: str, sign: str, name: str, samples: int = 0) -> None:
-    """Go to a page, wait until it shows what it has, and take its picture."""
+def take(
+    page: Page, path: str, sign: str, name: str, samples: int = 0, press: str | None = None
+) -> None:
+    """Go to a page, wait until it shows what it has, and take its picture.
+
+    ``samples`` is how many figures its first line is to have; ``press`` a button that opens
+    something over the page.
+    """
     page.goto(path)
     page.locator(sign).first.wait_for()
     if samples:
         line = page.locator(".sparkline polyline").first
         drawn = re.compile(rf"^(\S+ ){{{samples},}}")
         expect(line).to_have_attribute("points", drawn, timeout=90_000)
+    if press is not None:
+        page.get_by_role("button", name=press).click()
+        page.locator("dialog :is(a, [role=option])").first.wait_for()
     page.evaluate("document.fonts.ready")
     page.screenshot(path=TARGET / f"{name}.png", animations="disabled")
     say(f"docs/screenshots/{name}.png")

@@ -38,6 +38,17 @@ export async function restore({ quietly = false } = {}) {
   }
 }
 
+/** Looks whether somebody has logged in meanwhile, in another window of this browser. */
+export async function lookAgain() {
+  if (document.hidden || phase.peek() !== "out") return;
+  try {
+    const { user: person } = await get("auth/me");
+    if (person && phase.peek() === "out") become(person);
+  } catch {
+    // Whoever logs in is told that the hub cannot be reached.
+  }
+}
+
 /**
  * Whether the session still stands. A hub that cannot be reached has not ended it.
  * @returns {Promise<boolean>}

@@ -9,7 +9,7 @@ import { Countdown, useSecondsLeft } from "../components/lockout.js";
 import { ThemeToggle } from "../components/theme-toggle.js";
 import { html } from "../lib/html.js";
 import { lockedName, lockedUntil, rememberLockout } from "../lib/lockouts.js";
-import { login, notice } from "../lib/session.js";
+import { login, lookAgain, notice } from "../lib/session.js";
 
 const LOCKED = "Too many wrong passwords were given for this name.";
 
@@ -52,6 +52,10 @@ export function LoginView() {
   const [busy, setBusy] = useState(false);
   const passwordInput = useRef(/** @type {HTMLInputElement | null} */ (null));
   const left = useSecondsLeft(lockedUntil(username));
+  useEffect(() => {
+    document.addEventListener("visibilitychange", lookAgain);
+    return () => document.removeEventListener("visibilitychange", lookAgain);
+  }, []);
   const submit = async (/** @type {SubmitEvent} */ event) => {
     event.preventDefault();
     setBusy(true);

@@ -49,10 +49,15 @@ def test_a_wrong_password_is_told_in_a_sentence_and_the_right_one_lets_in(
 def test_after_the_login_one_is_on_the_page_that_one_wanted(
     dashboard: Dashboard, page: Page
 ) -> None:
+    elsewhere = page.context.new_page()
+    elsewhere.goto("/plugins")
+    expect(elsewhere.get_by_role("button", name="Log in")).to_be_visible()
     dashboard.log_in("/history?state=failed")
     expect(page).to_have_url(re.compile(r"/history\?state=failed$"))
     expect(page.get_by_role("heading", name="History")).to_be_visible()
     expect(page.get_by_label("State")).to_have_value("failed")
+    elsewhere.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    expect(elsewhere.get_by_role("heading", name="Plugins", level=1)).to_be_visible()
 
 
 def test_an_address_of_another_site_is_not_followed_after_the_login(
