@@ -61,7 +61,7 @@ function Needle({ cursor, start, end }) {
 export function RunLane({ tasks, start, end, cursor }) {
   const bars = barsOf(tasks, start, end, MOST_ROWS);
   const rows = bars.reduce((most, bar) => Math.max(most, bar.row + 1), 1);
-  return html`<section class="card run-lane" aria-labelledby="lane">
+  return html`<section class="card run-lane" aria-labelledby="lane" data-end=${end}>
     <header class="chart-head">
       <h2 id="lane">Runs</h2>
       <p class="chart-note muted">

@@ -20,6 +20,12 @@ const TOKENS = /** @type {const} */ ([
 
 /** @typedef {Record<string, string> & {font: string}} Palette */
 
+/** Steps of the time axis that people count in, in seconds. */
+const TIME_STEPS = [
+  ...[1, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 10_800, 14_400, 21_600],
+  ...[43_200, 86_400, 172_800, 432_000, 604_800, 1_209_600],
+];
+
 const AXIS_WIDTH = 58;
 const FONT_PX = 11;
 
@@ -62,6 +68,7 @@ export function chartOptions(UPlot, spec, palette, data) {
     cursor: {
       y: false,
       drag: { x: false, y: false, setScale: false },
+      bind: { dblclick: () => null },
       points: { size: spec.bare ? 4 : 6, width: 0, fill: (plot, i) => strokeOf(plot, i) },
     },
     padding: spec.bare ? [2, 0, 2, 0] : [8, 8, 0, 0],
@@ -140,7 +147,8 @@ function axes(spec, palette) {
       grid: { show: false },
       size: 26,
       gap: 6,
-      space: 76,
+      space: 56,
+      incrs: TIME_STEPS,
       values: (_plot, splits, _axis, _space, step) => splits.map((split) => axisLabel(split, step)),
     },
     {

@@ -115,8 +115,12 @@ export class MonitorStore {
   }
 
   async #load() {
-    /** @type {History} */
-    const history = await get(`resources/history?range=${this.range.id}`);
+    /** @type {[History, Sample]} */
+    const [history, now] = await Promise.all([
+      get(`resources/history?range=${this.range.id}`),
+      get("resources"),
+    ]);
+    this.latest.value ??= now;
     return new Shown(new Trail(history, this.range.seconds));
   }
 

@@ -78,6 +78,9 @@ export class TimeChart {
   #data;
   #cleanups = new Cleanups();
   #tip = new ChartTip();
+  /** Where a finger has pointed: that moment stays chosen while the chart moves on.
+   * @type {number | null} */
+  #touched = null;
 
   /**
    * @param {typeof uPlot} UPlot
@@ -128,9 +131,10 @@ export class TimeChart {
    */
   point(moment) {
     const plot = this.#plot;
-    if (!plot || plot.over.matches(":hover")) return;
-    const left = moment === null ? -10 : plot.valToPos(moment, "x");
-    plot.setCursor({ left, top: moment === null ? -10 : 0 });
+    if (!plot || (this.#touched === null && plot.over.matches(":hover"))) return;
+    const shown = this.#touched ?? moment;
+    const left = shown === null ? -10 : plot.valToPos(shown, "x");
+    plot.setCursor({ left, top: shown === null ? -10 : 0 });
   }
 
   /** @param {HTMLElement} host */
@@ -145,6 +149,7 @@ export class TimeChart {
     );
     plot.setScale("x", { min: this.#data.start, max: this.#data.end });
     plot.over.addEventListener("mouseleave", this.#left);
+    document.addEventListener("pointerdown", this.#pressed);
     plot.over.addEventListener("pointerup", this.#chosen);
     if (!this.#spec.bare) plot.over.append(this.#tip.element);
     this.#plot = plot;
@@ -153,6 +158,7 @@ export class TimeChart {
   #end() {
     this.#tip.hide();
     this.#plot?.over.removeEventListener("mouseleave", this.#left);
+    document.removeEventListener("pointerdown", this.#pressed);
     this.#plot?.over.removeEventListener("pointerup", this.#chosen);
     this.#plot?.destroy();
     this.#plot = null;
@@ -173,7 +179,8 @@ export class TimeChart {
   #moved = (plot) => {
     const { left } = plot.cursor;
     // Elsewhere the cursor is only shown where the pointer is in another chart.
-    if (left === undefined || left < 0 || !plot.over.matches(":hover")) return;
+    if (left === undefined || left < 0) return;
+    if (this.#touched === null && !plot.over.matches(":hover")) return;
     const moment = plot.posToVal(left, "x");
     const runs = this.#runsAt(moment);
     plot.over.classList.toggle("on-run", runs.length > 0);
@@ -182,17 +189,34 @@ export class TimeChart {
     this.#events.onMoment(moment);
   };
 
+  /** A finger never leaves: what it chose stays until something else is touched. */
   #left = () => {
+    if (this.#touched !== null) return;
     this.#tip.hide();
     this.#events.onMoment(null);
   };
 
+  /** @param {PointerEvent} event anywhere on the page */
+  #pressed = (event) => {
+    const isHere = event.target instanceof Node && this.#plot?.over.contains(event.target);
+    const was = this.#touched;
+    this.#touched = isHere && event.pointerType !== "mouse" ? this.#momentAt(event) : null;
+    if (was !== null && this.#touched === null) this.#left();
+  };
+
+  /** @param {PointerEvent} event */
+  #momentAt(event) {
+    if (!this.#plot) return null;
+    const left = event.clientX - this.#plot.over.getBoundingClientRect().left;
+    return this.#plot.posToVal(left, "x");
+  }
+
   /** A mouse goes to the run at once; a finger has first to see what it touches.
    * @param {PointerEvent} event */
   #chosen = (event) => {
-    if (!this.#plot || event.pointerType !== "mouse" || event.button !== 0) return;
-    const left = event.clientX - this.#plot.over.getBoundingClientRect().left;
-    const run = this.#runsAt(this.#plot.posToVal(left, "x")).at(-1);
+    if (event.pointerType !== "mouse" || event.button !== 0) return;
+    const moment = this.#momentAt(event);
+    const run = moment === null ? undefined : this.#runsAt(moment).at(-1);
     if (run) this.#events.onRun(run.task);
   };
 

@@ -64,6 +64,9 @@ def test_every_page_fits_and_passes_axe(
         f"/?task={task}": page.get_by_text("is what the script wrote as errors"),
         "/history": page.get_by_role("link", name=LONG_NAME),
         f"/history/{task}": page.get_by_text("is what the script wrote as errors"),
+        "/monitor": page.locator(".run-bar"),
+        "/monitor?range=7d": page.locator(".process-name"),
+        "/account": page.get_by_text("ADMIN_PASSWORD"),
         "/nowhere": page.get_by_text("There is no such page"),
     }
     for path, sign in settled.items():
