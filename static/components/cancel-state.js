@@ -14,10 +14,14 @@ const STAGES = [
   { stage: "kill", words: "Ended by force (KILL)" },
 ];
 
-/** @param {{since: number}} props */
-function Waited({ since }) {
-  const seconds = Math.max(0, Math.floor((useNow(500) - since) / 1000));
-  return html`<span class="numeric">${` · ${seconds} s`}</span>`;
+/**
+ * How long a stage has gone on, and of how long, where it has an end.
+ * @param {{since: number, grace: number}} props
+ */
+function Waited({ since, grace }) {
+  const seconds = Math.max(0, Math.floor((useNow(250) - since) / 1000));
+  const told = grace ? `${Math.min(seconds, grace)} of ${grace} s` : `${seconds} s`;
+  return html`<span class="numeric">${` · ${told}`}</span>`;
 }
 
 /** @param {{store: TaskStore}} props */
@@ -27,7 +31,7 @@ export function CancelState({ store }) {
   return html`<ol class="stages" aria-label="Cancelling" aria-live="polite">
     ${STAGES.map(
       ({ stage, words }, i) => html`<li key=${stage} data-done=${i < now} data-now=${i === now}>
-        ${words}${i === now && html`<${Waited} since=${store.cancelSince.value} />`}
+        ${words}${i === now && html`<${Waited} since=${store.cancelSince.value} grace=${stage === "term" ? store.cancelGrace.value : 0} />`}
       </li>`,
     )}
     <li>Cancelled</li>

@@ -12,6 +12,7 @@ import { isActive } from "../lib/task-list.js";
 import { Button } from "./button.js";
 import { ByteScrollbar } from "./byte-scrollbar.js";
 import { FindBar } from "./find-bar.js";
+import { Icon } from "./icon.js";
 import { OutputFrame } from "./output-frame.js";
 
 /** @import { Task } from "../lib/types.js" */
@@ -34,11 +35,14 @@ function TimesChoice() {
     const { value } = /** @type {HTMLSelectElement} */ (event.target);
     times.value = /** @type {import("../lib/output-lines.js").Times} */ (value);
   };
-  return html`<select class="tool" aria-label="Times" value=${times.value} onChange=${choose}>
-    <option value="off">No times</option>
-    <option value="clock">Time of day</option>
-    <option value="start">Since start</option>
-  </select>`;
+  return html`<label class="button quiet times" data-on=${times.value !== "off"} title="Times of the lines">
+    <${Icon} name="uptime" />
+    <select aria-label="Times" value=${times.value} onChange=${choose}>
+      <option value="off">No times</option>
+      <option value="clock">Time of day</option>
+      <option value="start">Since start</option>
+    </select>
+  </label>`;
 }
 
 /** @param {{store: LinesStore, onFind: () => void}} props */

@@ -73,7 +73,9 @@ export class OutputFinder {
     const search = ++this.#search;
     if (!query) return;
     const found = await this.#go(false, from);
-    if (found && search === this.#search) await this.#count(search);
+    if (search !== this.#search) return;
+    this.wrapped.value = false; // of a new text it does not matter where it was begun
+    if (found) await this.#count(search);
   }
 
   /** @param {number} from where the person is, when there is no match yet */

@@ -36,3 +36,17 @@ export class ScriptStore {
     }
   };
 }
+
+/**
+ * The scripts whose name or description has all words of a text.
+ * @param {Script[]} scripts
+ * @param {string} text
+ * @returns {Script[]}
+ */
+export function withWords(scripts, text) {
+  const words = text.toLowerCase().split(/\s+/).filter(Boolean);
+  return scripts.filter(({ name, description }) => {
+    const said = `${name} ${description ?? ""}`.toLowerCase();
+    return words.every((word) => said.includes(word));
+  });
+}

@@ -27,6 +27,8 @@ export class TaskStore {
   cancelStage = signal("");
   /** When that stage began, in milliseconds. */
   cancelSince = signal(0);
+  /** How many seconds the run has to end by itself; 0 when that is not known. */
+  cancelGrace = signal(0);
 
   /** @param {HubSocket} socket @param {string} id */
   constructor(socket, id) {
@@ -49,8 +51,9 @@ export class TaskStore {
     this.#cleanups.add(
       () => this.#query.disconnect(),
       this.#socket.on("cancelling", (message) => {
-        const isOurs = message.task_id === this.#taskId;
-        if (isOurs) this.#enter(/** @type {CancelStage} */ (message.stage));
+        if (message.task_id !== this.#taskId) return;
+        this.cancelGrace.value = message.grace_s ?? 0;
+        this.#enter(/** @type {CancelStage} */ (message.stage));
       }),
     );
   }

@@ -226,6 +226,7 @@
  * @property {number} [from] bytes
  * @property {number} [to] bytes
  * @property {string} [stage] how far a cancel has come
+ * @property {number} [grace_s] seconds that a cancelled run has to end by itself
  * @property {string} [topic]
  */
 

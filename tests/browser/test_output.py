@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.dashboard import RUN_MS, Dashboard
+from tests.browser.dashboard import RUN_MS, Dashboard, comes_true
 from tests.support.hub import HubProcess, wait_until
 
 MIB = 1024**2
@@ -19,14 +24,6 @@ BIG = (
     + 'end\\n", i }'
     + "'\n"
 )
-WATCH_TASKS = """
-() => {
-  window.tasks = [];
-  new PerformanceObserver((list) => {
-    for (const entry of list.getEntries()) window.tasks.push(entry.duration);
-  }).observe({type: 'longtask'});
-}
-"""
 FIRST_SEEN = """
 () => {
   const box = document.querySelector('.output-box'), top = box.getBoundingClientRect().top;
@@ -82,10 +79,33 @@ def run_ended(hub: HubProcess, script: str) -> str:
     return task
 
 
-def longest_task_ms(page: Page) -> float:
-    """The longest task of the page; the browser tells only those of 50 ms and more."""
-    tasks: list[float] = page.evaluate("window.tasks")
-    return max(tasks, default=0.0)
+@contextmanager
+def tasks_under(limit_ms: float, page: Page) -> Iterator[None]:
+    """Fail when a task of the page's main thread takes longer than the limit.
+
+    It is the time on a processor that counts, for the machine may have other work.
+    """
+    browser = page.context.browser
+    assert browser is not None
+    browser.start_tracing(page=page, categories=["toplevel"])
+    try:
+        yield
+    finally:
+        events = json.loads(browser.stop_tracing())["traceEvents"]
+    names = {
+        (event["pid"], event["tid"]): event["args"]["name"]
+        for event in events
+        if event["name"] == "thread_name"
+    }
+    tasks = [
+        event["tdur"] / 1000
+        for event in events
+        if event["name"] == "ThreadControllerImpl::RunTask"
+        and "tdur" in event
+        and names.get((event["pid"], event["tid"])) == "CrRendererMain"
+    ]
+    assert len(tasks) > 100
+    assert max(tasks) <= limit_ms
 
 
 def heap_bytes(page: Page) -> float:
@@ -113,8 +133,13 @@ def test_a_run_of_200_mb_is_scrolled_anywhere_and_searched_with_the_page_respons
     assert hub.get(f"/api/tasks/{task}")["output_size"] == LINES * 200
     dashboard.log_in(f"/history/{task}")
     expect(page.locator(".row").last).to_contain_text(f"{LINES:07}", timeout=RUN_MS)
-    page.evaluate(WATCH_TASKS)
+    with tasks_under(LONGEST_TASK_MS, page):
+        scroll_anywhere(page)
+        search_through(page)
+    assert heap_bytes(page) < HEAP_BYTES
 
+
+def scroll_anywhere(page: Page) -> None:
     page.locator(".output-box").focus()
     page.keyboard.press("Home")
     at_line(page, 1, 1)
@@ -138,6 +163,9 @@ def test_a_run_of_200_mb_is_scrolled_anywhere_and_searched_with_the_page_respons
 
     drag_to(page, 0.0)
     at_line(page, 1, 1)
+
+
+def search_through(page: Page) -> None:
     outcome = find(page, "0734567 A line")
     expect(outcome).to_have_text("1 of 1", timeout=RUN_MS)
     expect(page.locator(".row.found")).to_contain_text("0734567 a line")
@@ -158,5 +186,138 @@ def test_a_run_of_200_mb_is_scrolled_anywhere_and_searched_with_the_page_respons
     expect(page.locator(".find-bar")).to_have_count(0)
     assert page.evaluate("CSS.highlights.size") == 0
 
-    assert longest_task_ms(page) <= LONGEST_TASK_MS
-    assert heap_bytes(page) < HEAP_BYTES
+
+def rows(page: Page) -> Locator:
+    """The rows that the page holds."""
+    return page.locator(".row")
+
+
+def test_a_run_that_goes_on_is_followed_paused_and_read_with_its_times(
+    dashboard: Dashboard, page: Page, hub: HubProcess
+) -> None:
+    hub.script(
+        "tick.sh",
+        "i=0; while [ $i -lt 160 ]; do i=$((i + 1)); echo line $i\n"
+        "[ $i = 20 ] && echo trouble >&2\n"
+        "sleep 0.04; done\n",
+    )
+    dashboard.log_in("/scripts")
+    dashboard.run("tick.sh")
+    dashboard.terminal_has("line 3")
+    page.get_by_role("button", name="Lines").click()
+    expect(rows(page).filter(has_text="line 30")).to_be_visible(timeout=RUN_MS)
+    expect(rows(page).filter(has_text="trouble").locator(".stderr")).to_have_text("trouble")
+    expect(page.get_by_text("is what the script wrote as errors")).to_be_visible()
+
+    page.get_by_role("button", name="Pause").click()
+    expect(page.get_by_text("Paused.")).to_be_visible()
+    page.locator(".output-box").focus()
+    page.keyboard.press("Home")
+    outcome = find(page, "LINE 10")
+    expect(outcome).to_contain_text("1 of 1", timeout=RUN_MS)
+    expect(page.locator(".row.found")).to_have_text("line 10")
+    page.keyboard.press("Escape")
+    expect(page.locator(".output-box")).to_be_focused()
+
+    page.get_by_role("button", name="Follow").click()
+    dashboard.run_ends()
+    expect(rows(page).last).to_have_text("line 160")
+    expected = [f"line {number}" for number in range(1, 161)]
+    expected.insert(20, "trouble")
+    assert dashboard.output() == expected
+
+    page.get_by_label("Times").select_option("Since start")
+    expect(rows(page).last).to_have_attribute("data-time", re.compile(r"^\+0:\d\d\.\d{3}$"))
+    page.get_by_role("button", name="Wrap").click()
+    page.reload()
+    expect(rows(page).last).to_have_attribute("data-time", re.compile(r"^\+0:\d\d\.\d{3}$"))
+    expect(page.get_by_role("button", name="Wrap")).to_have_attribute("aria-pressed", "false")
+    page.get_by_label("Times").select_option("Time of day")
+    expect(rows(page).last).to_have_attribute("data-time", re.compile(r"^\d\d:\d\d:\d\d\.\d{3}$"))
+    rows(page).last.select_text()
+    page.keyboard.press("Control+c")
+    comes_true(page, "navigator.clipboard.readText().then((text) => text === 'line 160')")
+
+
+def test_whatever_a_script_writes_is_shown_sanely(
+    dashboard: Dashboard, page: Page, hub: HubProcess
+) -> None:
+    hub.script(
+        "hostile.sh",
+        "printf '<b>markup</b>\\n10%%\\r50%%\\r100%% done\\nnul \\000 bad \\377 end\\n'\n"
+        "printf '\\033[1;31mred\\ncarried\\033[0m\\n\\033[48;5;21mground\\033[0m\\n'\n"
+        "printf 'a\\342\\202'; sleep 0.1; printf '\\254b\\n'\n"
+        "printf 'word%.0s ' $(seq 40000); echo\n"
+        "printf '\\033[2Jmoved\\nlast without newline'\n",
+    )
+    task = run_ended(hub, "hostile.sh")
+    dashboard.log_in(f"/history/{task}")
+    expect(rows(page).last).to_have_text("last without newline")
+    page.locator(".output-box").focus()
+    page.keyboard.press("Home")
+    expect(rows(page).nth(0)).to_have_text("<b>markup</b>")
+    expect(rows(page).nth(1)).to_have_text("100% done")
+    expect(rows(page).nth(2)).to_have_text("nul ␀ bad � end")
+    expect(rows(page).nth(4).locator(".bold")).to_have_text("carried")
+    ground = rows(page).nth(5).locator("span")
+    expect(ground).to_have_css("background-color", "rgb(0, 0, 255)")
+    expect(rows(page).nth(6)).to_have_text("a€b")
+    expect(rows(page).nth(7)).to_have_class(re.compile("cut"))
+    assert page.locator(".output-rows b").count() == 0
+    lines = dashboard.output()
+    assert lines[7] == "word " * 40_000
+    assert lines[-2:] == ["moved", "last without newline"]
+    page.keyboard.press("End")
+    page.locator(".output-box").focus()
+    page.keyboard.press("End")
+    page.get_by_role("button", name="Show it as a terminal").click()
+    dashboard.terminal_has("last without newline")
+    page.get_by_role("button", name="Find").click()
+    expect(page.get_by_role("textbox", name="Find in the output")).to_be_focused()
+
+
+def test_runs_are_kept_in_tabs_that_are_closed_without_ending_them(
+    dashboard: Dashboard, page: Page, hub: HubProcess
+) -> None:
+    hub.script(
+        "deaf.sh", "# Listens to nobody\ntrap '' TERM\necho on; while :; do sleep 0.1; done\n"
+    )
+    hub.script("quick.sh", "echo done; exit 3\n")
+    for number in range(8):
+        hub.script(f"other-{number}.sh", "# Does other things\ntrue\n")
+    dashboard.log_in("/scripts")
+    page.get_by_label("Filter the scripts").fill("listens nobody")
+    expect(page.locator(".script")).to_have_count(1)
+    deaf = dashboard.run("deaf.sh")
+    page.get_by_label("Filter the scripts").fill("quick")
+    dashboard.run("quick.sh")
+    tabs = page.get_by_role("tab")
+    expect(tabs).to_have_count(2)
+    expect(page.get_by_role("tab", name="quick.sh, Failed")).to_have_attribute(
+        "aria-selected", "true"
+    )
+    dashboard.terminal_has("done")
+    page.reload()
+    expect(tabs).to_have_count(2)
+    page.get_by_role("tab", name="quick.sh, Failed").focus()
+    page.keyboard.press("ArrowRight")
+    running = page.get_by_role("tab", name="deaf.sh, Running")
+    expect(running).to_be_focused()
+    expect(running).to_have_attribute("aria-selected", "true")
+    expect(page.get_by_role("tabpanel")).to_contain_text("deaf.sh")
+    page.keyboard.press("Delete")
+    expect(tabs).to_have_count(1)
+    expect(page.get_by_role("tab", name="quick.sh, Failed")).to_be_focused()
+    assert hub.get(f"/api/tasks/{deaf}")["state"] == "running"
+
+    page.goto(f"/scripts/run/{deaf}")
+    expect(tabs).to_have_count(2)
+    page.get_by_role("button", name="Cancel").click()
+    stages = page.get_by_label("Cancelling")
+    expect(stages.locator("[data-now=true]")).to_contain_text(re.compile(r"TERM\) · \d of 5 s"))
+    dashboard.run_ends("Cancelled")
+    expect(page.get_by_role("tab", name="deaf.sh, Cancelled")).to_be_visible()
+    page.get_by_role("tab", name="deaf.sh, Cancelled").locator(".run-tab-close").click()
+    page.get_by_role("tab", name="quick.sh, Failed").click(button="middle")
+    expect(page.get_by_text("Nothing chosen yet")).to_be_visible()
+    expect(page).to_have_url(re.compile("/scripts$"))

@@ -144,7 +144,9 @@ class Task(LoopActor):
             case RunExited(report=report):
                 self._exited(report)
             case RunStage(stage=stage):
-                self._stage = TaskNotice(self._id, _cancelling(self._id, stage))
+                self._stage = TaskNotice(
+                    self._id, _cancelling(self._id, stage, self._plan.cancel_grace_s)
+                )
                 self._tell_viewers(self._stage)
             case Recheck(status=status):
                 return self._recheck_and_follow(status)
@@ -381,5 +383,6 @@ def _end_frames(run: Run) -> tuple[bytes, ...]:
     return (_encode({"type": "error", "task_id": run.id, "data": run.detail}), ending)
 
 
-def _cancelling(task_id: str, stage: str) -> bytes:
-    return _encode({"type": "cancelling", "task_id": task_id, "stage": stage})
+def _cancelling(task_id: str, stage: str, grace_s: float) -> bytes:
+    message = {"type": "cancelling", "task_id": task_id, "stage": stage, "grace_s": grace_s}
+    return _encode(message)
