@@ -6,7 +6,7 @@ import { signal } from "@preact/signals";
 import { get } from "./api.js";
 import { EVERYTHING, isWanted, queryOf } from "./history-filter.js";
 import { PagedQuery } from "./paged-query.js";
-import { withoutTask, withTask } from "./task-list.js";
+import { isActive, withoutTask, withTask } from "./task-list.js";
 
 /** @import { HistoryFilter } from "./history-filter.js" */
 /** @import { HubSocket } from "./socket.js" */
@@ -92,11 +92,32 @@ export class HistoryStore {
    * @param {Task[]} shown @param {Task} event
    */
   #apply(shown, event) {
-    const known = shown.find((task) => task.id === event.id);
-    // Whether its output has the text, the hub has found out already.
-    const filter = known ? { ...this.#filter, q: "" } : this.#filter;
-    if (!isWanted(filter, event, this.#now)) return withoutTask(shown, event.id);
+    const isKnown = shown.some((task) => task.id === event.id);
+    const mayHaveText = isWanted({ ...this.#filter, q: "" }, event, this.#now);
+    if (!mayHaveText) return withoutTask(shown, event.id);
     const isNew = this.atEnd.value || event.id > (shown.at(-1)?.id ?? "");
-    return known || isNew ? withTask(shown, event) : shown;
+    if (isKnown || (isNew && isWanted(this.#filter, event, this.#now))) {
+      return withTask(shown, event);
+    }
+    if (isNew && !isActive(event)) this.#askAbout(event);
+    return shown;
+  }
+
+  /**
+   * Whether the text that is searched is in the output of a run that has ended, only the hub knows.
+   * @param {Task} task
+   */
+  async #askAbout({ id, created_at }) {
+    const filter = this.#filter;
+    const query = queryOf({ ...filter, within: "", from: "", to: "" }, this.#now);
+    const from = Date.parse(created_at ?? "");
+    if (Number.isNaN(from)) return;
+    query.set("after", new Date(from).toISOString());
+    query.set("until", new Date(from + 1).toISOString());
+    query.set("output", "0");
+    /** @type {Task[]} */
+    const found = await get(`history?${query}`).catch(() => []); // the next loading has it
+    const run = found.find((task) => task.id === id);
+    if (run && filter === this.#filter) this.tasks.value = withTask(this.tasks.value ?? [], run);
   }
 }

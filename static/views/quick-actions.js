@@ -11,7 +11,7 @@ import { Empty, Failure, Loading } from "../components/states.js";
 import { ActionStore } from "../lib/action-store.js";
 import { useConnected } from "../lib/connect.js";
 import { html } from "../lib/html.js";
-import { navigate, url } from "../lib/router.js";
+import { closeTo, navigate, url } from "../lib/router.js";
 
 /** @import { QuickAction } from "../lib/types.js" */
 /** What is being edited; null is a new one. @typedef {{action: QuickAction | null}} Edited */
@@ -53,5 +53,5 @@ export function QuickActionsView() {
       edited &&
       html`<${ActionDialog} store=${store} action=${edited.action} onClose=${() => setEdited(null)} />`
     }
-    ${shown && html`<${RunSheet} key=${shown} taskId=${shown} onShow=${show} onClose=${() => navigate("/quick-actions")} />`}`;
+    ${shown && html`<${RunSheet} key=${shown} taskId=${shown} onShow=${show} onClose=${() => closeTo("/quick-actions")} />`}`;
 }

@@ -148,6 +148,7 @@ def test_runs_come_into_a_filtered_list_and_leave_it_as_they_go_on(
 ) -> None:
     hub.script("wait.sh", "until [ -e go ]; do sleep 0.05; done\n")
     hub.script("other.sh", "sleep 60\n")
+    hub.script("talker.sh", "echo do not wait for me; exit 1\n")
     dashboard.log_in("/history?state=running&q=wait")
     expect(page.get_by_text("No such runs")).to_be_visible()
     hub.http("POST", "/api/tasks", {"script": "other.sh"})
@@ -158,6 +159,8 @@ def test_runs_come_into_a_filtered_list_and_leave_it_as_they_go_on(
     expect(page.get_by_text("No such runs")).to_be_visible()
     page.get_by_role("button", name="Running: take away").click()
     expect(page.get_by_role("row", name="wait.sh")).to_contain_text("Done")
+    hub.http("POST", "/api/tasks", {"script": "talker.sh"})
+    expect(page.get_by_role("row", name="talker.sh")).to_contain_text("Failed")
     ends(hub, task)
 
 
