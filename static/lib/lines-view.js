@@ -411,7 +411,8 @@ export class LinesView {
   /** @param {Shown} shown @param {number} place @param {boolean} [always] */
   #reveal({ element }, place, always = false) {
     const box = this.#box;
-    const from = element.offsetTop;
+    const isFirst = element === this.#list.firstElementChild;
+    const from = isFirst ? 0 : element.offsetTop;
     const isSeen =
       from >= box.scrollTop && from + element.offsetHeight <= box.scrollTop + box.clientHeight;
     if (isSeen && !always) return;

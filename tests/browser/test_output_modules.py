@@ -281,3 +281,157 @@ def test_a_text_is_found_in_a_row_whatever_its_case(module: Any) -> None:
       placesOf('İstanbul ab', 'AB', false), placesOf('', 'a', false),
     ]"""
     assert module("output-marks.js", code) == [[0, 2], [0], [0, 2], [], []]
+
+
+WINDOW = """
+async ({LinesView}) => {
+  const {OutputSource} = await import('/lib/output-source.js');
+  const {CELL_BYTES} = await import('/lib/output-rows.js');
+  const encode = (text) => new TextEncoder().encode(text);
+  let seed = 777;
+  const random = (n) => { seed = (seed * 1103515245 + 12345) % 2147483648; return seed % n; };
+  const lines = [];
+  for (let i = 0; i < 14000; i += 1) lines.push(`${i} ` + 'wörd '.repeat(random(30)));
+  lines.splice(5000, 0, 'x'.repeat(90000));
+  lines.splice(9000, 0, ...Array(3000).fill(''));
+  const data = encode(lines.join('\\n') + '\\n');
+  const gap = [400000, 700000];
+  let size = 900000, ended = false;
+  window.fetch = async (path) => {
+    const query = new URL(path, location.href).searchParams;
+    const offset = Math.min(Number(query.get('offset')), size);
+    let end = Math.min(size, offset + Math.min(Number(query.get('limit')), 40000));
+    const pieces = [], parts = [];
+    for (let at = offset; at < end;) {
+      if (at >= gap[0] && at < gap[1]) {
+        pieces.push([gap[0], 0, 0]);
+        at = gap[1];
+        end = Math.max(end, gap[1]);
+        continue;
+      }
+      const to = Math.min(end, at < gap[0] ? gap[0] : end, at + 7000);
+      pieces.push([at, 1, 1000 + at]);
+      parts.push(data.subarray(at, to));
+      at = to;
+    }
+    const head = encode(JSON.stringify({offset, next_offset: end, size, pieces,
+                                        complete: ended && end >= size}));
+    const length = new Uint8Array(4);
+    new DataView(length.buffer).setUint32(0, head.length);
+    return new Response(new Blob([length, head, ...parts]));
+  };
+  const box = document.createElement('div'), list = document.createElement('div');
+  box.className = 'output-box wrap';
+  list.className = 'output-rows';
+  box.style.cssText = 'position:relative;width:700px;height:500px;overflow-anchor:none';
+  box.append(list);
+  document.body.append(box);
+  const theme = {foreground: [0, 0, 0], background: [255, 255, 255], named: []};
+  const source = new OutputSource('t');
+  const view = new LinesView(source, () => ({times: 'off', startedAt: 0, theme}));
+  view.connect(box, list);
+  const wrong = [];
+  const settled = async () => {
+    let before = -1;
+    for (let same = 0; same < 4;) {
+      await new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve, 4)));
+      same = before === view.changes.value && !view.busy.value ? same + 1 : 0;
+      before = view.changes.value;
+    }
+  };
+  const check = (what) => {
+    const rows = view.rows;
+    if (list.children.length !== rows.length) wrong.push([what, 'elements']);
+    if (view.error.value) wrong.push([what, view.error.value]);
+    rows.forEach(({row, element}, i) => {
+      if (list.children[i] !== element) wrong.push([what, 'order', i]);
+      if (i && rows[i - 1].row.end !== row.start) wrong.push([what, 'hole', row.start]);
+      if (!row.bytes) {
+        if (row.start !== gap[0] || row.end !== gap[1]) wrong.push([what, 'gap', row.start]);
+        return;
+      }
+      const bytes = data.subarray(row.start, row.end);
+      const text = new TextDecoder().decode(bytes).replace(/\\n$/, '');
+      if (element.textContent !== text) wrong.push([what, 'text', row.start, row.end]);
+      if (row.end - row.start > 2 * CELL_BYTES) wrong.push([what, 'long', row.start]);
+    });
+    const enough = box.scrollHeight >= 500 && rows.length < 2500;
+    if (!enough) wrong.push([what, 'amount', rows.length]);
+    if (view.top.value > view.bottom.value) wrong.push([what, 'place']);
+  };
+  await source.refresh();
+  view.follow();
+  await settled();
+  check('end');
+  const atEnd = () => view.rows.at(-1).row.end === size
+    && box.scrollHeight - box.scrollTop - box.clientHeight < 2;
+  if (!atEnd()) wrong.push(['not at the end']);
+  for (let i = 0; i < 10; i += 1) {
+    const offset = random(size);
+    const place = random(2) * 0.35;
+    view.seek(offset, place);
+    await settled();
+    check(`seek ${offset}`);
+    if (!view.rows.some(({row}) => row.start <= offset && offset < row.end))
+      wrong.push(['not there', offset]);
+    if (offset > size - 20000) continue;
+    const held = offset >= gap[0] && offset < gap[1] ? gap[0] : offset;
+    if (place === 0 && !(view.top.value <= held && held < view.bottom.value))
+      wrong.push(['not at the top', offset, view.top.value]);
+    for (let turns = 0; turns < 8; turns += 1) {
+      box.scrollTop += random(1400) - 700;
+      await new Promise((resolve) => requestAnimationFrame(resolve));
+    }
+    await settled();
+    check(`scroll ${offset}`);
+  }
+  view.follow();
+  await settled();
+  for (let i = 0; i < 6; i += 1) {
+    size = Math.min(data.length, size + (i % 4 ? random(3000) : 90000));
+    ended = i === 5;
+    await source.refresh();
+    await settled();
+    check(`grow ${size}`);
+    if (!atEnd()) wrong.push(['left behind', size, view.rows.at(-1)?.row.end]);
+  }
+  view.pause();
+  view.seek(0);
+  await settled();
+  const top = [view.top.value, view.rows[0].row.start, box.scrollTop];
+  size = data.length;
+  await source.refresh();
+  await settled();
+  check('paused');
+  const kept = view.top.value === 0 && !view.following.value;
+  view.redraw(() => { box.style.width = '300px'; });
+  await settled();
+  check('redrawn');
+  view.disconnect();
+  return {wrong: wrong.slice(0, 8), top, kept, complete: source.complete.value};
+}
+"""
+
+
+def test_the_rows_of_a_window_are_those_of_the_output_wherever_it_goes(module: Any) -> None:
+    found = module("lines-view.js", WINDOW)
+    assert found == {"wrong": [], "top": [0, 0, 0], "kept": True, "complete": True}
+
+
+def test_tabs_make_room_for_each_other(module: Any) -> None:
+    code = """({neighbour, withTab}) => [
+      neighbour(['a', 'b', 'c'], 'b'), neighbour(['a', 'b'], 'b'), neighbour(['a'], 'a') ?? null,
+      withTab(['a'], 'a', () => true), withTab(['a'], 'b', () => true),
+      withTab(['a', 'b', 'c'], 'd', (id) => id !== 'b', 3),
+      withTab(['a', 'b', 'c'], 'd', () => true, 3),
+    ]"""
+    assert module("run-tabs.js", code) == [
+        "c", "a", None, ["a"], ["a", "b"], ["a", "c", "d"], ["b", "c", "d"],
+    ]  # fmt: skip
+
+
+def test_scripts_are_filtered_by_all_words_of_name_and_description(module: Any) -> None:
+    code = """({withWords}) => ['', 'BACK photos', 'photos disk', 'x'].map((text) =>
+      withWords([{name: 'backup.sh', description: 'Copies Photos'}, {name: 'disk.sh'}], text)
+        .map((script) => script.name))"""
+    assert module("script-store.js", code) == [["backup.sh", "disk.sh"], ["backup.sh"], [], []]
