@@ -141,6 +141,7 @@ function Unreachable() {
     return () => clearInterval(timer);
   }, []);
   return html`<main class="alone">
+    <h1 class="visually-hidden">Toru</h1>
     <${Failure}
       message="The hub cannot be reached. Trying again by itself…"
       onRetry=${() => restore({ quietly: true })}

@@ -168,3 +168,15 @@ def test_a_session_that_is_ended_elsewhere_leads_to_the_login_page_with_a_word(
     expect(page.get_by_text("Your session has ended. Please log in again.")).to_be_visible()
     dashboard.fill_in("admin", "Correct-horse-7")
     expect(page.get_by_role("heading", name="History")).to_be_visible()
+
+
+def test_a_hub_that_is_not_reached_at_first_is_asked_again_without_a_press(
+    page: Page, watch: PageWatch
+) -> None:
+    watch.expect("ERR_FAILED")
+    page.route("**/api/auth/me", lambda route: route.abort())
+    page.goto("/")
+    expect(page.get_by_text("The hub cannot be reached. Trying again by itself…")).to_be_visible()
+    assert faults(page) == []
+    page.unroute("**/api/auth/me")
+    expect(page.get_by_role("button", name="Log in")).to_be_visible()
