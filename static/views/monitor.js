@@ -34,7 +34,6 @@ function RangePicker({ range }) {
         key=${id}
         href=${id === RANGES[0].id ? "/monitor" : `/monitor?range=${id}`}
         aria-current=${id === range.id ? "true" : undefined}
-        aria-label=${long}
         title=${long}
         onClick=${(/** @type {MouseEvent} */ event) => choose(event, id)}
         >${short}</a

@@ -81,7 +81,7 @@ def test_charts_grow_by_the_second_and_show_what_was_stored(
     chart(page, "CPU").get_by_role("button", name="All", exact=True).click()
 
     # The gap of a day is a gap, in all charts at once.
-    page.get_by_role("link", name="Last 7 days").click()
+    page.get_by_role("link", name="7 d", exact=True).click()
     expect(page).to_have_url(re.compile(r"/monitor\?range=7d$"))
     expect(cpu).to_have_text(re.compile(r"\d+ %"))
     point(page, "Memory", 3.5 / 7)
@@ -94,7 +94,7 @@ def test_charts_grow_by_the_second_and_show_what_was_stored(
     page.mouse.move(0, 0)
     expect(chart(page, "Memory").locator(".chart-tip")).to_be_hidden()
     page.reload()
-    expect(page.get_by_role("link", name="Last 7 days")).to_have_attribute("aria-current", "true")
+    expect(page.get_by_role("link", name="7 d", exact=True)).to_have_attribute("aria-current", "true")
 
     # Whoever leaves leaves nothing behind.
     page.get_by_role("link", name="History", exact=True).first.click()
