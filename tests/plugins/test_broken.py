@@ -162,22 +162,17 @@ def test_a_gigabyte_of_metadata_costs_no_memory_and_no_time(plugins: Plugins) ->
 @pytest.fixture(scope="module")
 def gallery(plugins: Plugins) -> Plugins:
     """Every kind of broken file beside some that are sound."""
-    sound = ["bad-meta-same-id+a", "bad-meta-same-route+a", "bad-meta-child", "quick-v2"]
+    winners = ["bad-meta-same-id+a", "bad-meta-same-route+a"]
+    plugins.put(*winners, "bad-meta-child", "quick-v2")
+    wait_until(lambda: set(winners) <= set(plugins.all()), what="those that others collide with")
     bad = [name for name in BROKEN if name.startswith("bad-")]
-    plugins.put(*sound, *(name for name in bad if name not in (*HANGING, "bad-meta-huge")))
+    plugins.put(*(name for name in bad if name not in (*HANGING, "bad-meta-huge")))
     plugins.put(*(name for name in (*HANGING, "bad-meta-huge") if name not in plugins.all()))
     write_texts(plugins)
     make_odd_entries(plugins)
     plugins.start("bad-meta-flood-stderr")
     every = {*BROKEN, "complains"}
-
-    def are_found_out() -> bool:
-        listed = plugins.all()
-        states = {listed[name]["state"] if name in listed else "unknown" for name in every}
-        return states == {"broken"}
-
-    # One of two that collide may have been found out about first, and has to give way then.
-    wait_until(are_found_out, timeout_s=30, what="all files")
+    wait_until(lambda: every <= set(plugins.all()), timeout_s=30, what="all files")
     return plugins
 
 

@@ -190,7 +190,7 @@ def test_a_file_that_is_still_written_is_not_called_broken(plugins: Plugins) -> 
         growing.write(content[written:])
     plugins.ready("quick-growing-v2", "quick-held-v2")
     for plugin_id in ("quick-growing-v2", "quick-held-v2"):
-        assert plugins.event_types(plugin_id) == ["started"]
+        plugins.has_lived(plugin_id, "started")
     plugins.remove("quick-growing-v2", "quick-held-v2")
 
 

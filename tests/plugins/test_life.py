@@ -41,7 +41,7 @@ def test_a_file_that_is_dropped_in_appears_and_takes_requests(plugins: Plugins) 
         assert plugins.ask(plugin_id, "/hello").json == {"hello": "world"}
         by_route = plugins.hub.http("GET", f"/api/plugins/route/{plugin_id}/hello")
         assert by_route.json == {"hello": "world"}
-        assert plugins.event_types(plugin_id) == ["started"]
+        plugins.has_lived(plugin_id, "started")
 
 
 def test_a_client_sees_the_plugins_but_no_pid_and_no_path(plugins: Plugins) -> None:

@@ -87,4 +87,4 @@ def test_one_that_dies_of_the_question_is_asked_once(plugins: Plugins) -> None:
         assert plugins.ask(name).status == 200
         view = plugins.view(name)
         assert (view["state"], view["has_page"], view["figures"]["restarts"]) == ("ready", False, 1)
-        assert plugins.event_types(name) == ["started", "crashed", "restarted"]
+        plugins.has_lived(name, "started", "crashed", "restarted")

@@ -88,7 +88,7 @@ def test_a_late_socket_is_waited_for(plugins: Plugins) -> None:
     plugins.start("bad-late-socket-1", "bad-late-socket-1-v2")
     for plugin_id in ("bad-late-socket-1", "bad-late-socket-1-v2"):
         assert plugins.ask(plugin_id).status == 200
-        assert plugins.event_types(plugin_id) == ["started"]
+        plugins.has_lived(plugin_id, "started")
 
 
 def test_stop_and_restart_during_the_start_are_obeyed(plugins: Plugins) -> None:
@@ -245,7 +245,7 @@ def test_a_grandchild_that_keeps_connections_and_pipes_delays_the_news_by_half_a
     name = f"{plugin_id}.binary"
     running = [one for one in processes_of(plugins.folder) if one.cmdline()[-1].endswith(name)]
     assert [one.pid for one in running] == [plugins.view(plugin_id)["pid"]]
-    assert plugins.event_types(plugin_id) == ["started", "crashed", "restarted"]
+    plugins.has_lived(plugin_id, "started", "crashed", "restarted")
     assert "was ended by SIGKILL" in crashes(plugins, plugin_id)[0]
     assert plugins.ask(plugin_id).status == 200
 

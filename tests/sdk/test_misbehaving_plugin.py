@@ -170,7 +170,7 @@ def test_start_modes_exit_or_do_not_listen(tmp_path: Path) -> None:
 )
 def test_wire_modes_answer_these_bytes_and_ok_is_ok(tmp_path: Path, mode: str, raw: bytes) -> None:
     with started(tmp_path, mode) as plugin:
-        assert raw_answer(plugin, wait_s=0.7) == raw
+        assert raw_answer(plugin, wait_s=0.4) == raw
         assert plugin.http_v1("GET", "/ok")["status"] == 200
 
 

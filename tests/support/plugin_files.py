@@ -107,6 +107,13 @@ class Plugins:
         """Return the kinds of the plugin's events, the oldest first."""
         return [event["event_type"] for event in self.events(plugin_id)]
 
+    def has_lived(self, plugin_id: str, *event_types: str) -> None:
+        """Wait until the plugin's events are these: each is stored a moment after it happened."""
+        wait_until(
+            lambda: self.event_types(plugin_id) == list(event_types),
+            what=f"the life {event_types} of {plugin_id}",
+        )
+
     def logs(self, plugin_id: str, level: str = "info") -> list[dict[str, Any]]:
         """Return the newest lines of the plugin's log, the newest first."""
         path = f"/api/plugins/{plugin_id}/logs?page_size=1000&level={level}"
