@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, expect
@@ -189,6 +190,9 @@ def test_the_first_visit_loads_few_scripts_and_the_next_fetches_none_of_them(
     assert not [path for path in login.scripts if "xterm" in path or "uplot" in path]
     assert login.script_bytes <= SCRIPTS_BUDGET_BYTES
     assert login.usable_s <= SLOWEST_S
+    links = page.locator("link[rel=modulepreload]").evaluate_all("all => all.map((e) => e.href)")
+    side_by_side = {urlsplit(href).path for href in links}
+    assert set(login.scripts) == side_by_side | {"/lib/theme-early.js"}
     dashboard.fill_in("admin", ADMIN_PASSWORD)
     dashboard.connected()
     again = load(context.new_page(), *DASHBOARD)
@@ -245,6 +249,34 @@ def test_a_hub_that_is_away_is_told_and_what_happened_meanwhile_is_shown(
     line = page.locator("article", has_text="CPU").locator(".sparkline polyline")
     before = line.get_attribute("points") or ""
     expect(line).not_to_have_attribute("points", before)
+
+
+PATIENCE = """
+async ({LiveQuery}) => {
+  const connect = () => {
+    const told = {loads: 0, open: []};
+    const socket = {
+      status: {peek: () => 'connecting'}, subscribe: () => () => {}, afterRoundTrip: (go) => go(),
+      whenOpen: (go) => { told.open.push(go); return () => {}; },
+    };
+    const load = async () => { told.loads += 1; return told.loads; };
+    new LiveQuery(socket, {topic: 't', load, apply: (value) => value}).connect();
+    return told;
+  };
+  const opens = connect(), waits = connect();
+  for (const go of opens.open) go();
+  await new Promise((resolve) => setTimeout(resolve, 600));
+  const before = [opens.loads, waits.loads];
+  for (const go of waits.open) go();
+  return [...before, waits.loads];
+}
+"""
+
+
+def test_a_connection_that_opens_is_waited_for_and_one_that_does_not_holds_nothing_up(
+    module: Any,
+) -> None:
+    assert module("live-query.js", PATIENCE) == [1, 1, 2]
 
 
 WATCH_FOR_UPDATES = """
