@@ -6,6 +6,7 @@ import { signal } from "@preact/signals";
 import { PLAIN } from "./ansi.js";
 import { parseRgb } from "./colours.js";
 import { Cleanups } from "./connect.js";
+import { socket } from "./hub.js";
 import { LinesView } from "./lines-view.js";
 import { OutputFinder } from "./output-finder.js";
 import { rowsFrom, rowText } from "./output-lines.js";
@@ -89,6 +90,7 @@ export class LinesStore {
       this.finder.query.subscribe(() => this.#markSoon()),
     );
     this.#open();
+    this.#cleanups.add(socket.whenOpen(() => this.view.retry()));
   }
 
   disconnect() {
@@ -167,7 +169,7 @@ export class LinesStore {
     const before = this.source.size.value;
     try {
       await this.source.refresh();
-      this.view.error.value = "";
+      if (this.view.error.value) this.view.retry();
     } catch (error) {
       if (this.#connected) this.view.error.value = /** @type {Error} */ (error).message;
     }

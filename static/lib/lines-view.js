@@ -68,6 +68,8 @@ export class LinesView {
   #generation = 0;
   /** @type {Place | "end" | null} */
   #wanted = null;
+  /** @type {Place | "end" | null} */
+  #failed = null;
   #seeking = false;
   /** @type {Promise<void> | null} */
   #filling = null;
@@ -136,6 +138,14 @@ export class LinesView {
     this.following.value = false;
   }
 
+  /** Tries again what has failed. */
+  retry() {
+    const failed = this.#failed;
+    this.#failed = null;
+    if (failed) this.#want(failed);
+    else this.#fill();
+  }
+
   /** @param {number} share scrolls the box to this part of it, from 0 to 1 */
   scrollTo(share) {
     this.#box.scrollTop = share * (this.#box.scrollHeight - this.#box.clientHeight);
@@ -173,8 +183,10 @@ export class LinesView {
         if (next === "end") await this.#showEnd();
         else await this.#show(next);
         this.error.value = "";
+        this.#failed = null;
       } catch (error) {
         this.error.value = sentence(error);
+        this.#failed = next;
       }
     }
     this.#seeking = false;
@@ -253,6 +265,7 @@ export class LinesView {
   async #fillAll() {
     try {
       while (this.#connected && (await this.#fillOnce())) await nextFrame();
+      if (!this.#failed) this.error.value = "";
     } catch (error) {
       this.error.value = sentence(error);
     }

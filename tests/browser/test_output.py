@@ -283,6 +283,7 @@ def test_runs_are_kept_in_tabs_that_are_closed_without_ending_them(
         "deaf.sh", "# Listens to nobody\ntrap '' TERM\necho on; while :; do sleep 0.1; done\n"
     )
     hub.script("quick.sh", "echo done; exit 3\n")
+    hub.http("PUT", "/api/settings/cancel_grace_s", {"value": "2"})
     for number in range(8):
         hub.script(f"other-{number}.sh", "# Does other things\ntrue\n")
     dashboard.log_in("/scripts")
@@ -314,7 +315,7 @@ def test_runs_are_kept_in_tabs_that_are_closed_without_ending_them(
     expect(tabs).to_have_count(2)
     page.get_by_role("button", name="Cancel").click()
     stages = page.get_by_label("Cancelling")
-    expect(stages.locator("[data-now=true]")).to_contain_text(re.compile(r"TERM\) · \d of 5 s"))
+    expect(stages.locator("[data-now=true]")).to_contain_text(re.compile(r"TERM\) · \d of 2 s"))
     dashboard.run_ends("Cancelled")
     expect(page.get_by_role("tab", name="deaf.sh, Cancelled")).to_be_visible()
     page.get_by_role("tab", name="deaf.sh, Cancelled").locator(".run-tab-close").click()

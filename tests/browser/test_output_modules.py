@@ -296,8 +296,9 @@ async ({LinesView}) => {
   lines.splice(9000, 0, ...Array(3000).fill(''));
   const data = encode(lines.join('\\n') + '\\n');
   const gap = [400000, 700000];
-  let size = 900000, ended = false;
+  let size = 900000, ended = false, away = false;
   window.fetch = async (path) => {
+    if (away) throw new TypeError('away');
     const query = new URL(path, location.href).searchParams;
     const offset = Math.min(Number(query.get('offset')), size);
     let end = Math.min(size, offset + Math.min(Number(query.get('limit')), 40000));
@@ -407,15 +408,26 @@ async ({LinesView}) => {
   view.redraw(() => { box.style.width = '300px'; });
   await settled();
   check('redrawn');
+  away = true;
+  view.seek(300000);
+  await settled();
+  const told = view.error.value !== '' && view.rows.length > 0;
+  away = false;
+  view.retry();
+  await settled();
+  check('there again');
+  const back = view.rows.some(({row}) => row.start <= 300000 && 300000 < row.end);
   view.disconnect();
-  return {wrong: wrong.slice(0, 8), top, kept, complete: source.complete.value};
+  return {wrong: wrong.slice(0, 8), top, kept, told, back, complete: source.complete.value};
 }
 """
 
 
 def test_the_rows_of_a_window_are_those_of_the_output_wherever_it_goes(module: Any) -> None:
     found = module("lines-view.js", WINDOW)
-    assert found == {"wrong": [], "top": [0, 0, 0], "kept": True, "complete": True}
+    assert found["wrong"] == []
+    assert found["top"] == [0, 0, 0]
+    assert all(found[name] for name in ("kept", "told", "back", "complete"))
 
 
 def test_tabs_make_room_for_each_other(module: Any) -> None:
