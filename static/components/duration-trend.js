@@ -8,6 +8,7 @@ import { formatDuration, formatTime, stateWord } from "../lib/format.js";
 import { html } from "../lib/html.js";
 import { socket } from "../lib/hub.js";
 import { navigate } from "../lib/router.js";
+import { isAdmin } from "../lib/session.js";
 import { isActive } from "../lib/task-list.js";
 import { RUNS_SHOWN, trendOf } from "../lib/trend.js";
 import { TrendStore } from "../lib/trend-store.js";
@@ -110,15 +111,20 @@ function comparison(trend, here) {
   return ratio <= QUICK ? " This one was quicker." : " This one too.";
 }
 
+/** @param {number} count @param {boolean} ofEverybody */
+function countWords(count, ofEverybody) {
+  if (count === RUNS_SHOWN) return `${ofEverybody ? "The" : "Your"} last ${count} runs`;
+  return `${ofEverybody ? "All" : "Your"} ${count} runs`;
+}
+
 /** @param {{tasks: Task[], here: string}} props */
 function Trend({ tasks, here }) {
   const now = useNow(tasks.some(isActive) ? 1_000 : 60_000);
   const trend = trendOf(tasks, now);
-  const count =
-    tasks.length === RUNS_SHOWN ? `The last ${RUNS_SHOWN} runs` : `All ${tasks.length} runs`;
+  const words = countWords(tasks.length, isAdmin.value);
   return html`<section class="trend" aria-label="Trend">
     <p class="trend-words">
-      <strong>${count} of this script</strong>
+      <strong>${words} of this script</strong>
       ${
         trend.median !== null &&
         html` <span class="muted">

@@ -35,11 +35,11 @@ const LAST_SIGNAL = 64;
  */
 export function exitWords(code) {
   if (code == null) return null;
-  if (code < 0) return `none: ${signalWords(-code)}`;
-  if (code === 0) return "0: all went well";
-  if (code === 126) return "126: a program in it may not be executed";
-  if (code === 127) return "127: a program in it was not found";
+  if (code < 0) return `none, ${signalWords(-code)}`;
+  if (code === 0) return "0, all went well";
+  if (code === 126) return "126, a program in it may not be executed";
+  if (code === 127) return "127, a program in it was not found";
   const signal = code - SHELL_SIGNALS;
-  if (signal > 0 && signal <= LAST_SIGNAL) return `${code}: ${signalWords(signal)}`;
-  return `${code}: the script reports a failure`;
+  if (signal > 0 && signal <= LAST_SIGNAL) return `${code}, ${signalWords(signal)}`;
+  return `${code}, the script reports a failure`;
 }

@@ -66,7 +66,6 @@ export class HistoryStore {
     this.#filter = filter;
     this.filtering.value = true;
     await this.refresh();
-    if (this.#filter === filter) this.filtering.value = false;
   }
 
   /** Adds the next older page. */
@@ -78,12 +77,15 @@ export class HistoryStore {
    * @param {string | null} before
    * @returns {Promise<Task[]>}
    */
-  #page(before) {
-    const query = queryOf(this.#filter, this.#now);
+  async #page(before) {
+    const filter = this.#filter;
+    const query = queryOf(filter, this.#now);
     query.set("limit", String(PAGE));
     query.set("output", "0");
     if (before) query.set("before", before);
-    return get(`history?${query}`);
+    const page = await get(`history?${query}`);
+    if (!before && filter === this.#filter) this.filtering.value = false;
+    return page;
   }
 
   /**

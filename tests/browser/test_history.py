@@ -181,7 +181,7 @@ def test_from_the_first_login_over_a_run_and_its_cancel_to_the_history(
     expect(row).to_contain_text("Cancelled")
     row.click()
     facts = page.locator(".facts")
-    expect(facts).to_contain_text(re.compile(r"Exit code\s*none: it was told to end"))
+    expect(facts).to_contain_text(re.compile(r"Exit code\s*none, it was told to end"))
     expect(facts).to_contain_text("FOR=50")
 
     trend = page.get_by_role("region", name="Trend")
@@ -290,14 +290,14 @@ def test_exit_codes_are_said_in_words(module: Any) -> None:
     code = "({exitWords}) => [null, 0, 3, 126, 127, 137, 200, -15, -40].map(exitWords)"
     assert module("exit-words.js", code) == [
         None,
-        "0: all went well",
-        "3: the script reports a failure",
-        "126: a program in it may not be executed",
-        "127: a program in it was not found",
-        "137: it was ended by force (KILL)",
-        "200: the script reports a failure",
-        "none: it was told to end (TERM)",
-        "none: it got signal 40",
+        "0, all went well",
+        "3, the script reports a failure",
+        "126, a program in it may not be executed",
+        "127, a program in it was not found",
+        "137, it was ended by force (KILL)",
+        "200, the script reports a failure",
+        "none, it was told to end (TERM)",
+        "none, it got signal 40",
     ]
 
 

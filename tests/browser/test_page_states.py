@@ -7,6 +7,7 @@ import json
 from playwright.sync_api import Page, Route, expect
 
 from tests.browser.dashboard import Dashboard
+from tests.browser.test_history import run_once
 from tests.browser.watch import PageWatch
 from tests.support.hub import HubProcess, wait_until
 
@@ -34,6 +35,25 @@ def test_every_page_says_that_it_loads_and_what_went_wrong_and_tries_again(
     dashboard.log_in("/plugins")
     for path, call in PAGES.items():
         go_through_states(page, path, call)
+
+
+def test_a_search_that_fails_says_so_instead_of_showing_what_was_found_before(
+    dashboard: Dashboard, page: Page, hub: HubProcess, watch: PageWatch
+) -> None:
+    watch.expect("503")
+    hub.script("one.sh", "true\n")
+    run_once(hub, "one.sh")
+    dashboard.log_in("/history")
+    row = page.get_by_role("row", name="one.sh")
+    expect(row).to_be_visible()
+    page.route("**/api/history?*", refuse)
+    page.get_by_role("searchbox").fill("one")
+    expect(page.get_by_role("main").get_by_role("alert")).to_contain_text(SENTENCE)
+    expect(row).to_have_count(0)
+    page.unroute("**/api/history?*")
+    page.get_by_role("button", name="Try again").click()
+    expect(row).to_be_visible()
+    expect(page.get_by_role("region", name="Runs")).to_have_attribute("aria-busy", "false")
 
 
 def go_through_states(page: Page, path: str, call: str) -> None:
