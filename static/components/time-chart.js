@@ -127,7 +127,7 @@ export function ChartCard({ context, spec, title, note, tools }) {
       ${tools}
     </header>
     <${Legend} context=${context} spec=${spec} />
-    <div class="chart" ref=${host} role="img" aria-label=${words}></div>
+    <div class="chart" ref=${host} role="img" aria-label=${words} tabindex="0"></div>
     <${Canvas} context=${context} spec=${spec} host=${host} />
   </section>`;
 }

@@ -78,9 +78,9 @@ export class TimeChart {
   #data;
   #cleanups = new Cleanups();
   #tip = new ChartTip();
-  /** Where a finger has pointed: that moment stays chosen while the chart moves on.
+  /** What a finger or the keys have chosen: it stays chosen while the chart moves on.
    * @type {number | null} */
-  #touched = null;
+  #chosen = null;
 
   /**
    * @param {typeof uPlot} UPlot
@@ -100,7 +100,11 @@ export class TimeChart {
     this.#draw(host);
     const resizes = new ResizeObserver(() => this.#fit(host));
     resizes.observe(host);
+    host.addEventListener("keydown", this.#keyed);
+    host.addEventListener("blur", this.#blurred);
     this.#cleanups.add(
+      () => host.removeEventListener("keydown", this.#keyed),
+      () => host.removeEventListener("blur", this.#blurred),
       () => this.#end(),
       () => resizes.disconnect(),
       onColoursChange(() => this.#draw(host)),
@@ -131,8 +135,8 @@ export class TimeChart {
    */
   point(moment) {
     const plot = this.#plot;
-    if (!plot || (this.#touched === null && plot.over.matches(":hover"))) return;
-    const shown = this.#touched ?? moment;
+    if (!plot || (this.#chosen === null && plot.over.matches(":hover"))) return;
+    const shown = this.#chosen ?? moment;
     const left = shown === null ? -10 : plot.valToPos(shown, "x");
     plot.setCursor({ left, top: shown === null ? -10 : 0 });
   }
@@ -150,7 +154,7 @@ export class TimeChart {
     plot.setScale("x", { min: this.#data.start, max: this.#data.end });
     plot.over.addEventListener("mouseleave", this.#left);
     document.addEventListener("pointerdown", this.#pressed);
-    plot.over.addEventListener("pointerup", this.#chosen);
+    plot.over.addEventListener("pointerup", this.#released);
     if (!this.#spec.bare) plot.over.append(this.#tip.element);
     this.#plot = plot;
   }
@@ -159,7 +163,7 @@ export class TimeChart {
     this.#tip.hide();
     this.#plot?.over.removeEventListener("mouseleave", this.#left);
     document.removeEventListener("pointerdown", this.#pressed);
-    this.#plot?.over.removeEventListener("pointerup", this.#chosen);
+    this.#plot?.over.removeEventListener("pointerup", this.#released);
     this.#plot?.destroy();
     this.#plot = null;
   }
@@ -180,7 +184,7 @@ export class TimeChart {
     const { left } = plot.cursor;
     // Elsewhere the cursor is only shown where the pointer is in another chart.
     if (left === undefined || left < 0) return;
-    if (this.#touched === null && !plot.over.matches(":hover")) return;
+    if (this.#chosen === null && !plot.over.matches(":hover")) return;
     const moment = plot.posToVal(left, "x");
     const runs = this.#runsAt(moment);
     plot.over.classList.toggle("on-run", runs.length > 0);
@@ -191,17 +195,48 @@ export class TimeChart {
 
   /** A finger never leaves: what it chose stays until something else is touched. */
   #left = () => {
-    if (this.#touched !== null) return;
+    if (this.#chosen !== null) return;
     this.#tip.hide();
     this.#events.onMoment(null);
+  };
+
+  #free = () => {
+    if (this.#chosen === null) return;
+    this.#chosen = null;
+    this.#left();
+  };
+
+  /** A finger on a link beside the cursor takes the focus there, and still means this chart.
+   * @param {FocusEvent} event */
+  #blurred = (event) => {
+    const isInside =
+      event.relatedTarget instanceof Node && this.#plot?.over.contains(event.relatedTarget);
+    if (!isInside) this.#free();
   };
 
   /** @param {PointerEvent} event anywhere on the page */
   #pressed = (event) => {
     const isHere = event.target instanceof Node && this.#plot?.over.contains(event.target);
-    const was = this.#touched;
-    this.#touched = isHere && event.pointerType !== "mouse" ? this.#momentAt(event) : null;
-    if (was !== null && this.#touched === null) this.#left();
+    if (isHere && event.pointerType !== "mouse") this.#chosen = this.#momentAt(event);
+    else this.#free();
+  };
+
+  /** @param {KeyboardEvent} event */
+  #keyed = (event) => {
+    const { start, end, runs } = this.#data;
+    const step = (end - start) / (event.shiftKey ? 10 : 100);
+    const from = this.#chosen ?? end;
+    /** @type {Record<string, number>} */
+    const moments = { ArrowLeft: from - step, ArrowRight: from + step, Home: start, End: end };
+    if (event.key === "Escape") this.#free();
+    if (event.key === "Enter" && this.#chosen !== null) {
+      const run = runsAt(runs, this.#chosen, step / 2).at(-1);
+      if (run) this.#events.onRun(run.task);
+    }
+    if (!(event.key in moments)) return;
+    event.preventDefault();
+    this.#chosen = Math.min(end, Math.max(start, moments[event.key]));
+    this.point(this.#chosen);
   };
 
   /** @param {PointerEvent} event */
@@ -213,7 +248,7 @@ export class TimeChart {
 
   /** A mouse goes to the run at once; a finger has first to see what it touches.
    * @param {PointerEvent} event */
-  #chosen = (event) => {
+  #released = (event) => {
     if (event.pointerType !== "mouse" || event.button !== 0) return;
     const moment = this.#momentAt(event);
     const run = moment === null ? undefined : this.#runsAt(moment).at(-1);

@@ -66,9 +66,16 @@ function CpuCharts({ context }) {
   if (!apart) {
     return html`<${ChartCard} context=${context} spec=${total} title="CPU" tools=${tools} />`;
   }
+  // So many scroll in their card, which the keyboard has to reach.
+  const isMany = cores.length > 4;
   return html`<section class="card chart-card" aria-label="CPU">
     <header class="chart-head"><h2>CPU</h2>${tools}</header>
-    <ul class="small-charts" data-count=${cores.length > 4 ? "many" : cores.length}>
+    <ul
+      class="small-charts"
+      aria-label="Each core"
+      data-count=${isMany ? "many" : cores.length}
+      tabindex=${isMany ? 0 : undefined}
+    >
       ${cores.map((spec) => html`<${SmallChart} key=${spec.label} context=${context} spec=${spec} />`)}
     </ul>
   </section>`;

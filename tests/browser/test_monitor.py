@@ -93,8 +93,18 @@ def test_charts_grow_by_the_second_and_show_what_was_stored(
     expect(chart(page, "CPU").locator(".legend")).to_contain_text("up to")
     page.mouse.move(0, 0)
     expect(chart(page, "Memory").locator(".chart-tip")).to_be_hidden()
+    chart(page, "Memory").locator(".chart").focus()
+    page.keyboard.press("End")
+    for _ in range(5):
+        page.keyboard.press("Shift+ArrowLeft")
+    expect(chart(page, "Memory").locator(".chart-tip")).to_be_visible()
+    expect(cpu).to_have_text(NOTHING)
+    page.keyboard.press("Escape")
+    expect(chart(page, "Memory").locator(".chart-tip")).to_be_hidden()
+    expect(cpu).to_have_text(re.compile(r"^\d+ %$"))
     page.reload()
-    expect(page.get_by_role("link", name="7 d", exact=True)).to_have_attribute("aria-current", "true")
+    week = page.get_by_role("link", name="7 d", exact=True)
+    expect(week).to_have_attribute("aria-current", "true")
 
     # Whoever leaves leaves nothing behind.
     page.get_by_role("link", name="History", exact=True).first.click()
