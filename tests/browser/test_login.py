@@ -148,8 +148,9 @@ def test_the_admin_is_told_where_its_password_is_set(dashboard: Dashboard, page:
 
 
 def test_log_out_ends_the_session_at_the_hub_too(
-    dashboard: Dashboard, page: Page, hub: HubProcess
+    dashboard: Dashboard, page: Page, watch: PageWatch, hub: HubProcess
 ) -> None:
+    watch.allow(UNAUTHORIZED)  # a request that is on its way at that moment
     dashboard.log_in("/history")
     cookie = page.context.cookies()[0]
     page.get_by_role("button", name="Log out").click()
@@ -160,8 +161,9 @@ def test_log_out_ends_the_session_at_the_hub_too(
 
 
 def test_a_session_that_is_ended_elsewhere_leads_to_the_login_page_with_a_word(
-    dashboard: Dashboard, page: Page, hub: HubProcess
+    dashboard: Dashboard, page: Page, watch: PageWatch, hub: HubProcess
 ) -> None:
+    watch.allow(UNAUTHORIZED)  # a request that is on its way at that moment
     dashboard.log_in("/history")
     cookie = page.context.cookies()[0]
     hub.http("POST", "/api/auth/logout", cookie=f"session_id={cookie['value']}")

@@ -399,8 +399,9 @@ def test_markup_in_a_persons_name_is_shown_as_text(
 
 
 def test_a_session_that_ends_in_mid_use_leads_to_the_login_and_back(
-    dashboard: Dashboard, page: Page, hub: HubProcess
+    dashboard: Dashboard, page: Page, watch: PageWatch, hub: HubProcess
 ) -> None:
+    watch.allow(r"status of 401")  # a request that is on its way at that moment
     hub.script("wait.sh", "until [ -e go ]; do sleep 0.05; done; echo went on\n")
     dashboard.log_in("/scripts")
     task = dashboard.run("wait.sh")
