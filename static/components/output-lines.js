@@ -86,7 +86,7 @@ function Hints({ store, task, onTerminal }) {
     ${
       view.moves.value &&
       html`<p>
-        This output moves over the screen, which lines cannot show.
+        ${"This output moves over the screen, which lines cannot show. "}
         <button type="button" class="link" onClick=${onTerminal}>Show it as a terminal</button>
       </p>`
     }`;

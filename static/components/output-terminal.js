@@ -47,7 +47,7 @@ function Hints({ view, onLines }) {
     ${
       view.partial.value &&
       html`<p>
-        Only the last part is shown (up to ${SCROLLBACK_LINES.toLocaleString()} lines).
+        ${`Only the last part is shown (up to ${SCROLLBACK_LINES.toLocaleString()} lines). `}
         <button type="button" class="link" onClick=${onLines}>Show all as lines</button>
       </p>`
     }`;

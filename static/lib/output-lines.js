@@ -180,7 +180,7 @@ function missing(row) {
 
 /** @param {Row} row @returns {string} as it is copied, with its line end */
 export function rowText(row) {
-  if (!row.line) return `[${missing(row)}]\n`;
+  if (!row.line) return `\n[${missing(row)}]\n`;
   return textOf(row.line) + (row.isCut || row.isOpen ? "" : "\n");
 }
 

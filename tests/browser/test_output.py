@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.dashboard import RUN_MS, Dashboard, comes_true
+from tests.browser.test_looks import faults, overflow
 from tests.support.hub import HubProcess, wait_until
 
 MIB = 1024**2
@@ -274,6 +275,14 @@ def test_whatever_a_script_writes_is_shown_sanely(
     dashboard.terminal_has("last without newline")
     page.get_by_role("button", name="Find").click()
     expect(page.get_by_role("textbox", name="Find in the output")).to_be_focused()
+    page.keyboard.type("carried")
+    expect(page.locator(".row.found")).to_have_text("carried", timeout=RUN_MS)
+    page.get_by_label("Times").select_option("Time of day")
+    assert (faults(page), overflow(page)) == ([], 0)
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.emulate_media(color_scheme="dark")
+    expect(page.locator(".row.found")).to_be_in_viewport()
+    assert (faults(page), overflow(page)) == ([], 0)
 
 
 def test_runs_are_kept_in_tabs_that_are_closed_without_ending_them(

@@ -184,7 +184,7 @@ def test_answers_join_to_a_stretch_with_gaps_streams_and_times(module: Any) -> N
         [20, 92, 0, False, False],
         [92, 100, 9000, False, True],
     ]
-    assert found["text"] == "ab\ncdef\nxy[72 bytes of output are missing here]\nend of i"
+    assert found["text"] == "ab\ncdef\nxy\n[72 bytes of output are missing here]\nend of i"
     assert found["complete"] is True
 
 

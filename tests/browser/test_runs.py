@@ -114,6 +114,7 @@ def test_stdout_and_stderr_are_told_apart(
 def test_cancel_shows_how_it_goes_on_and_force_where_a_script_does_not_listen(
     dashboard: Dashboard, page: Page, hub: HubProcess
 ) -> None:
+    hub.http("PUT", "/api/settings/cancel_grace_s", {"value": "2"})
     hub.script("deaf.sh", "trap '' TERM\necho begun\nwhile :; do sleep 0.1; done\n")
     dashboard.log_in("/scripts")
     dashboard.run("deaf.sh")
@@ -130,6 +131,7 @@ def test_cancel_shows_how_it_goes_on_and_force_where_a_script_does_not_listen(
 def test_a_run_that_is_opened_while_it_is_cancelled_shows_how_far_that_is(
     dashboard: Dashboard, page: Page, hub: HubProcess
 ) -> None:
+    hub.http("PUT", "/api/settings/cancel_grace_s", {"value": "2"})
     hub.script("deaf.sh", "trap '' TERM\necho begun\nwhile :; do sleep 0.1; done\n")
     dashboard.log_in("/scripts")
     task = dashboard.run("deaf.sh")
