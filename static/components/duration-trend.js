@@ -121,10 +121,10 @@ function countWords(count, ofEverybody) {
 function Trend({ tasks, here }) {
   const now = useNow(tasks.some(isActive) ? 1_000 : 60_000);
   const trend = trendOf(tasks, now);
-  const words = countWords(tasks.length, isAdmin.value);
+  const title = countWords(tasks.length, isAdmin.value);
   return html`<section class="trend" aria-label="Trend">
     <p class="trend-words">
-      <strong>${words} of this script</strong>
+      <strong>${title} of this script</strong>
       ${
         trend.median !== null &&
         html` <span class="muted">
