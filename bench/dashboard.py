@@ -57,7 +57,12 @@ asyncio.run(main())
 @contextmanager
 def bare_server() -> Iterator[str]:
     """Run the reference; the value is its address."""
-    with subprocess.Popen([sys.executable, "-c", BARE], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as bare:
+    with subprocess.Popen(
+        [sys.executable, "-c", BARE],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as bare:
         assert bare.stdout is not None
         try:
             yield f"http://127.0.0.1:{int(bare.stdout.readline())}"
