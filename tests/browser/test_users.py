@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, expect
@@ -11,6 +13,8 @@ from playwright.sync_api import Browser, Page, ViewportSize, expect
 from tests.browser.dashboard import Dashboard
 from tests.browser.watch import PageWatch
 from tests.support.hub import HubProcess
+from toru.domain.passwords import check_password
+from toru.errors import BadRequest
 
 PASSWORD = "Client-pass-1"
 MARKUP = "<img src=x onerror=alert(1)>"
@@ -113,3 +117,49 @@ def test_the_login_history_counts_a_day_and_can_be_narrowed_to_failures(
     expect(rows).to_have_count(4)
     page.get_by_role("button", name="Failed only").click()
     expect(rows).to_have_count(6)
+
+
+PASSWORDS = [
+    "", "Aa1-", "Abcdef1-", "abcdef1-", "ABCDEF1-", "Abcdefg-", "Abcdefg1", "Äßcdef1 ",
+    "Ab1-😀😀😀", "Ab1-😀😀😀😀", "Пароль-1", "密码密码密码Ab1", "Ab1!" * 256, "Ab1!" * 256 + "x",
+]  # fmt: skip
+
+
+def test_the_page_judges_passwords_as_the_hub_does_and_makes_up_good_ones(module: Any) -> None:
+    def is_good(password: str) -> bool:
+        try:
+            check_password(password)
+        except BadRequest:
+            return False
+        return True
+
+    code = f"({{isGoodPassword}}) => {json.dumps(PASSWORDS)}.map(isGoodPassword)"
+    assert module("password-rules.js", code) == [is_good(password) for password in PASSWORDS]
+    code = "({generatePassword}) => Array.from({length: 200}, generatePassword)"
+    made = module("password-rules.js", code)
+    assert len(set(made)) == 200
+    assert all(is_good(password) and len(password) == 19 for password in made)
+
+
+POLLED = """
+async ({PolledQuery}) => {
+  const answers = [];
+  const query = new PolledQuery(() => new Promise((resolve) => answers.push(resolve)));
+  query.connect();
+  window.dispatchEvent(new Event('focus'));
+  answers[1]('newer');
+  answers[0]('older');
+  await new Promise((resolve) => setTimeout(resolve));
+  const seen = [answers.length, query.value.value];
+  query.refresh();
+  query.disconnect();
+  answers[2]('too late');
+  window.dispatchEvent(new Event('focus'));
+  await new Promise((resolve) => setTimeout(resolve));
+  return [...seen, answers.length, query.value.value];
+}
+"""
+
+
+def test_of_two_loadings_the_newer_counts_and_none_after_one_has_left(module: Any) -> None:
+    assert module("polled-query.js", POLLED) == [2, "newer", 3, "newer"]
