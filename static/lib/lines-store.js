@@ -67,7 +67,7 @@ export class LinesStore {
     this.view = new LinesView(this.source, () => this.#look());
   }
 
-  /** @param {HTMLDivElement} box what scrolls @param {HTMLElement} list what holds the rows */
+  /** @param {HTMLDivElement} box what scrolls @param {HTMLDivElement} list what holds the rows */
   connect(box, list) {
     this.#connected = true;
     this.#box = box;

@@ -9,29 +9,42 @@ import { signal } from "@preact/signals";
 import { PLAIN } from "./ansi.js";
 import { sentence } from "./api.js";
 import { Cleanups } from "./connect.js";
-import { gapRow, rowElement, rowsFrom, startsOf, styleAt } from "./output-lines.js";
+import { gapRow, rowsFrom, startsOf, styleAt } from "./output-lines.js";
 import { LOOK_BACK_BYTES, rowStart } from "./output-rows.js";
 import { READ_BYTES } from "./output-source.js";
+import { RowList } from "./row-list.js";
 
 /** @import { Style } from "./ansi.js" */
 /** @import { Look, Row } from "./output-lines.js" */
+/** @import { Run } from "./output-rows.js" */
 /** @import { OutputSource } from "./output-source.js" */
 /** @import { Stretch } from "./output-stretch.js" */
+/** @import { Shown } from "./row-list.js" */
 
 const BATCH_ROWS = 120;
 const BATCH_BYTES = 24 * 1024;
 const NEAR_END_PX = 24;
-/** In heights of the box: how much is kept ready, and beyond what rows are dropped, and to where. */
+/** How much is kept ready before and after what is seen, in heights of the box. */
 const READY = 1.5;
-const TOO_MUCH = 6;
-const ENOUGH = 3;
-/** While text is selected, rows stay until there are so many. */
-const MOST_ROWS = 4000;
 
-/** @typedef {{row: Row, element: HTMLElement}} Shown */
 /** @typedef {{offset: number, place: number}} Place a byte, and where in the box (0 top, 1 end) */
 
 const nextFrame = () => new Promise((resolve) => requestAnimationFrame(resolve));
+
+/**
+ * The rows of the last batch of a run before `end`.
+ * @param {Stretch} stretch
+ * @param {Run} run
+ * @param {number} end
+ * @returns {{start: number, style: Style}} where they begin
+ */
+function lastBatch(stretch, run, end) {
+  if (!run.bytes) return { start: run.start, style: PLAIN };
+  const about = Math.max(run.start, end - BATCH_BYTES, stretch.start);
+  const starts = startsOf(run, rowStart(run, about), end);
+  const start = starts.at(-BATCH_ROWS) ?? starts[0];
+  return { start, style: styleAt(run, start) };
+}
 
 export class LinesView {
   /** The first and the last byte that the box shows. */
@@ -45,25 +58,10 @@ export class LinesView {
   /** Whether what is looked at is on its way. */
   busy = signal(true);
   error = signal("");
-  sawErrors = signal(false);
-  /** Whether some of the output moves the cursor between lines. */
-  moves = signal(false);
-  /** Counts the changes of the rows. */
-  changes = signal(0);
 
   #source;
-  /** @type {() => Look} */
-  #look;
-  /** @type {HTMLElement} */
+  #list;
   #box = document.createElement("div");
-  /** @type {HTMLElement} */
-  #list = document.createElement("div");
-  /** @type {Shown[]} */
-  #rows = [];
-  /** Where the rows end, and the style there. */
-  #to = 0;
-  /** @type {Style} */
-  #style = PLAIN;
   /** Grows when all rows are replaced. */
   #generation = 0;
   /** @type {Place | "end" | null} */
@@ -83,13 +81,16 @@ export class LinesView {
    */
   constructor(source, look) {
     this.#source = source;
-    this.#look = look;
+    this.#list = new RowList(look);
+    this.changes = this.#list.changes;
+    this.sawErrors = this.#list.sawErrors;
+    this.moves = this.#list.moves;
   }
 
-  /** @param {HTMLElement} box what scrolls @param {HTMLElement} list what holds the rows */
-  connect(box, list) {
+  /** @param {HTMLDivElement} box what scrolls @param {HTMLDivElement} host what holds the rows */
+  connect(box, host) {
     this.#box = box;
-    this.#list = list;
+    this.#list.connect(box, host);
     this.#connected = true;
     const look = () => {
       this.#frame ||= requestAnimationFrame(() => this.#scrolled());
@@ -113,7 +114,7 @@ export class LinesView {
 
   /** The rows that are held, with their elements. */
   get rows() {
-    return this.#rows;
+    return this.#list.shown;
   }
 
   /**
@@ -123,7 +124,7 @@ export class LinesView {
    */
   seek(offset, place = 0) {
     this.following.value = false;
-    const shown = place > 0 ? this.#shownAt(offset) : undefined;
+    const shown = place > 0 ? this.#list.at(offset) : undefined;
     if (shown && !this.#seeking) this.#reveal(shown, place);
     else this.#want({ offset: Math.max(0, Math.min(offset, this.#source.size.value - 1)), place });
   }
@@ -156,17 +157,13 @@ export class LinesView {
    * @param {() => void} [change] what else changes their size
    */
   redraw(change) {
-    const anchor = this.#atTop();
-    const within = anchor ? this.#box.scrollTop - anchor.element.offsetTop : 0;
+    const box = this.#box;
+    const anchor = this.rows[this.#list.indexAt(box.scrollTop)];
+    const within = anchor ? box.scrollTop - anchor.element.offsetTop : 0;
     change?.();
-    for (const shown of this.#rows) {
-      const element = rowElement(shown.row, this.#look());
-      shown.element.replaceWith(element);
-      shown.element = element;
-    }
-    if (this.following.value) this.#box.scrollTop = this.#box.scrollHeight;
-    else if (anchor) this.#box.scrollTop = anchor.element.offsetTop + within;
-    this.#changed();
+    this.#list.redraw();
+    if (this.following.value) box.scrollTop = box.scrollHeight;
+    else if (anchor) box.scrollTop = anchor.element.offsetTop + within;
     this.#fill();
   }
 
@@ -202,21 +199,16 @@ export class LinesView {
     const start = run.bytes ? rowStart(run, offset) : run.start;
     this.#replace(stretch, start, run.bytes ? styleAt(run, start) : PLAIN);
     if (place > 0) await this.#fill();
-    const shown = this.#shownAt(offset);
+    const shown = this.#list.at(offset);
     if (shown) this.#reveal(shown, place, true);
   }
 
   async #showEnd() {
     const size = this.#source.size.value;
     const stretch = await this.#source.stretch(size - READ_BYTES, size);
-    const end = stretch.end;
-    const run = stretch.runAt(end - 1);
-    if (!run) return this.#replace(stretch, end, PLAIN);
-    if (!run.bytes) return this.#replace(stretch, run.start, PLAIN);
-    const about = Math.max(run.start, end - BATCH_BYTES);
-    const starts = startsOf(run, rowStart(run, about), run.end);
-    const start = starts.at(-BATCH_ROWS) ?? starts[0];
-    this.#replace(stretch, start, styleAt(run, start));
+    const run = stretch.runAt(stretch.end - 1);
+    const from = run ? lastBatch(stretch, run, run.end) : { start: stretch.end, style: PLAIN };
+    this.#replace(stretch, from.start, from.style);
     this.#box.scrollTop = this.#box.scrollHeight;
   }
 
@@ -224,34 +216,17 @@ export class LinesView {
   #replace(stretch, start, style) {
     if (!this.#connected) return;
     this.#generation += 1;
-    this.#rows = [];
-    this.#list.replaceChildren();
-    this.#to = start;
-    this.#style = style;
+    this.#list.clear(start, style);
     this.#append(stretch);
     this.#box.scrollTop = 0;
   }
 
   /** @param {Stretch} stretch @returns {boolean} whether there was something to append */
   #append(stretch) {
-    const limits = { style: this.#style, rows: BATCH_ROWS, bytes: BATCH_BYTES };
-    const rows = rowsFrom(stretch, this.#to, limits);
-    if (rows.length === 0) return false;
-    const shown = rows.map((row) => this.#draw(row));
-    this.#list.append(...shown.map(({ element }) => element));
-    this.#rows.push(...shown);
-    const last = rows[rows.length - 1];
-    this.#to = last.end;
-    this.#style = last.after;
-    this.#changed();
-    return true;
-  }
-
-  /** @param {Row} row @returns {Shown} */
-  #draw(row) {
-    if (row.isError) this.sawErrors.value = true;
-    if (row.line?.moves) this.moves.value = true;
-    return { row, element: rowElement(row, this.#look()) };
+    const { to, style } = this.#list;
+    const rows = rowsFrom(stretch, to, { style, rows: BATCH_ROWS, bytes: BATCH_BYTES });
+    this.#list.append(rows);
+    return rows.length > 0;
   }
 
   /** Adds rows before and after until enough is ready, a batch a frame. */
@@ -274,93 +249,55 @@ export class LinesView {
 
   /** @returns {Promise<boolean>} whether there may be more to do */
   async #fillOnce() {
-    const box = this.#box;
-    const ready = READY * box.clientHeight;
-    const generation = this.#generation;
-    const below = box.scrollHeight - box.scrollTop - box.clientHeight;
-    if (this.#to < this.#source.size.value && (below < ready || this.following.value)) {
-      const stretch = await this.#source.stretch(this.#to, this.#to + READ_BYTES);
-      if (generation !== this.#generation) return true;
-      const added = this.#append(stretch);
-      if (this.following.value) box.scrollTop = box.scrollHeight;
-      this.#dropFarRows();
-      if (added) return true;
-    }
-    const from = this.#rows[0]?.row.start ?? 0;
-    if (from === 0 || box.scrollTop > ready) return false;
-    const stretch = await this.#source.stretch(from - READ_BYTES, from);
-    if (generation === this.#generation) this.#prepend(stretch, from);
-    this.#dropFarRows();
+    const { scrollHeight, scrollTop, clientHeight } = this.#box;
+    const ready = READY * clientHeight;
+    const isShort = scrollHeight - scrollTop - clientHeight < ready || this.following.value;
+    if (isShort && this.#list.to < this.#source.size.value && (await this.#fillBelow()))
+      return true;
+    if (this.#list.from === 0 || this.#box.scrollTop > ready) return false;
+    await this.#fillAbove();
     return true;
   }
 
-  /** @param {Stretch} stretch @param {number} from where the first row begins */
-  #prepend(stretch, from) {
+  /** @returns {Promise<boolean>} whether something has changed */
+  async #fillBelow() {
+    const generation = this.#generation;
+    const { to } = this.#list;
+    const stretch = await this.#source.stretch(to, to + READ_BYTES);
+    if (generation !== this.#generation) return true;
+    const added = this.#append(stretch);
+    if (this.following.value) this.#box.scrollTop = this.#box.scrollHeight;
+    this.#list.dropFar();
+    return added;
+  }
+
+  async #fillAbove() {
+    const generation = this.#generation;
+    const { from } = this.#list;
+    const stretch = await this.#source.stretch(from - READ_BYTES, from);
+    if (generation !== this.#generation) return;
     const run = stretch.runAt(from - 1);
-    if (!run) return;
-    const shown = this.#rowsBefore(stretch, run, from).map((row) => this.#draw(row));
-    const before = this.#box.scrollHeight;
-    const top = this.#box.scrollTop;
-    this.#list.prepend(...shown.map(({ element }) => element));
-    this.#rows.unshift(...shown);
-    this.#box.scrollTop = top + this.#box.scrollHeight - before;
-    this.#changed();
+    if (run) this.#list.prepend(this.#rowsBefore(stretch, run, from));
+    this.#list.dropFar();
   }
 
   /**
    * @param {Stretch} stretch
-   * @param {import("./output-rows.js").Run} run
+   * @param {Run} run
    * @param {number} end
    * @returns {Row[]}
    */
   #rowsBefore(stretch, run, end) {
     if (!run.bytes) return [gapRow({ ...run, end })];
-    const about = Math.max(run.start, end - BATCH_BYTES);
-    const starts = startsOf(run, rowStart(run, about), end);
-    const start = starts.at(-BATCH_ROWS) ?? starts[0];
-    const style = styleAt(run, start);
+    const { start, style } = lastBatch(stretch, run, end);
     return rowsFrom(stretch, start, { style, rows: BATCH_ROWS, bytes: 2 * BATCH_BYTES, end });
-  }
-
-  #dropFarRows() {
-    const box = this.#box;
-    const keep = ENOUGH * box.clientHeight;
-    if (this.#hasSelection() && this.#rows.length < MOST_ROWS) return;
-    const top = box.scrollTop;
-    const below = box.scrollHeight - top - box.clientHeight;
-    if (below > TOO_MUCH * box.clientHeight) {
-      const first = this.#indexAt(top + box.clientHeight + keep) + 1;
-      for (const { element } of this.#rows.splice(first)) element.remove();
-      const last = this.#rows[this.#rows.length - 1].row;
-      this.#to = last.end;
-      this.#style = last.after;
-    }
-    if (top > TOO_MUCH * box.clientHeight) {
-      const first = this.#indexAt(top - keep);
-      const height = this.#rows[first].element.offsetTop - this.#rows[0].element.offsetTop;
-      for (const { element } of this.#rows.splice(0, first)) element.remove();
-      box.scrollTop = top - height;
-    }
-  }
-
-  #hasSelection() {
-    const selection = document.getSelection();
-    return Boolean(
-      selection && !selection.isCollapsed && this.#list.contains(selection.anchorNode),
-    );
   }
 
   /** The end moved on: what was last may be longer now. */
   #grown() {
-    const last = this.#rows.at(-1);
-    if (last?.row.isOpen && last.row.end < this.#source.size.peek()) {
-      last.element.remove();
-      this.#rows.pop();
-      this.#to = last.row.start;
-      this.#style = last.row.before;
-    }
-    const behind = this.#source.size.peek() - this.#to;
-    if (this.following.peek() && behind > READ_BYTES) this.#want("end");
+    const size = this.#source.size.peek();
+    this.#list.dropOpen(size);
+    if (this.following.peek() && size - this.#list.to > READ_BYTES) this.#want("end");
     else this.#fill();
   }
 
@@ -370,64 +307,37 @@ export class LinesView {
     const box = this.#box;
     const isNearEnd = box.scrollHeight - box.scrollTop - box.clientHeight < NEAR_END_PX;
     if (this.following.value && !isNearEnd) this.following.value = false;
-    else if (isNearEnd && this.#to >= this.#source.size.value) this.following.value = true;
+    else if (isNearEnd && this.#list.to >= this.#source.size.value) this.following.value = true;
     this.#tell();
     this.#fill();
   }
 
   #resized() {
-    const bar = this.#box.offsetWidth - this.#box.clientWidth;
-    this.#box.style.setProperty("--bar-width", `${bar}px`);
-    if (this.following.value) this.#box.scrollTop = this.#box.scrollHeight;
+    const box = this.#box;
+    box.style.setProperty("--bar-width", `${box.offsetWidth - box.clientWidth}px`);
+    if (this.following.value) box.scrollTop = box.scrollHeight;
     this.#tell();
     this.#fill();
   }
 
-  #changed() {
-    this.changes.value += 1;
-  }
-
+  /** Says what the box shows. */
   #tell() {
-    const box = this.#box;
-    if (this.#rows.length === 0) return;
-    const { row } = this.#rows[this.#indexAt(box.scrollTop)];
-    const last = this.#rows[this.#indexAt(box.scrollTop + box.clientHeight - 1)].row;
-    this.top.value = row.start;
-    this.bottom.value = last.end;
-    const isWhole = this.#rows[0].row.start === 0 && this.#to >= this.#source.size.value;
-    const room = box.scrollHeight - box.clientHeight;
-    const at = room > 0 ? box.scrollTop / room : 0;
-    this.whole.value = isWhole ? { at, share: box.clientHeight / box.scrollHeight } : null;
-  }
-
-  #atTop() {
-    return this.#rows.length ? this.#rows[this.#indexAt(this.#box.scrollTop)] : undefined;
-  }
-
-  /** @param {number} y pixels from the top of the rows @returns {number} the row that is there */
-  #indexAt(y) {
-    let low = 0;
-    let high = this.#rows.length - 1;
-    while (low < high) {
-      const middle = (low + high + 1) >> 1;
-      if (this.#rows[middle].element.offsetTop <= y) low = middle;
-      else high = middle - 1;
-    }
-    return low;
-  }
-
-  /** @param {number} offset @returns {Shown | undefined} */
-  #shownAt(offset) {
-    return this.#rows.find(({ row }) => row.start <= offset && offset < row.end);
+    if (this.rows.length === 0) return;
+    const { scrollTop, scrollHeight, clientHeight } = this.#box;
+    const list = this.#list;
+    this.top.value = this.rows[list.indexAt(scrollTop)].row.start;
+    this.bottom.value = this.rows[list.indexAt(scrollTop + clientHeight - 1)].row.end;
+    const isWhole = list.from === 0 && list.to >= this.#source.size.value;
+    const at = scrollTop / Math.max(1, scrollHeight - clientHeight);
+    this.whole.value = isWhole ? { at, share: clientHeight / scrollHeight } : null;
   }
 
   /** @param {Shown} shown @param {number} place @param {boolean} [always] */
   #reveal({ element }, place, always = false) {
     const box = this.#box;
-    const isFirst = element === this.#list.firstElementChild;
-    const from = isFirst ? 0 : element.offsetTop;
-    const isSeen =
-      from >= box.scrollTop && from + element.offsetHeight <= box.scrollTop + box.clientHeight;
+    const from = element === this.rows[0].element ? 0 : element.offsetTop;
+    const end = from + element.offsetHeight;
+    const isSeen = from >= box.scrollTop && end <= box.scrollTop + box.clientHeight;
     if (isSeen && !always) return;
     box.scrollTop = from - place * box.clientHeight;
     this.#tell();

@@ -4,7 +4,7 @@
  */
 import { charactersBefore } from "./output-lines.js";
 
-/** @import { Shown } from "./lines-view.js" */
+/** @import { Shown } from "./row-list.js" */
 /** @import { Match } from "./output-finder.js" */
 
 const ALL = "output-found";
