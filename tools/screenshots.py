@@ -216,6 +216,7 @@ def take_all(browser: Browser, hub: HubProcess, long_run: str, slow_run: str) ->
             take(page, "/", ".action", f"{opened}{suffix}", press="More" if size else "Search")
             take(page, "/account", ".account", f"account{size}{suffix}")
             take(page, f"/scripts/run/{long_run}", ".xterm-rows span", f"run{size}{suffix}")
+            take_lines(page, f"/scripts/run/{long_run}", f"output{size}{suffix}")
             take(page, "/history", ".history", f"history{size}{suffix}")
             take(page, f"/history/{slow_run}", ".trend-bar", f"run-detail{size}{suffix}")
             take(page, "/quick-actions", ".action-list li", f"quick-actions{size}{suffix}")
@@ -264,6 +265,19 @@ def take(
     if press is not None:
         page.get_by_role("button", name=press).click()
         page.locator("dialog :is(a, [role=option])").first.wait_for()
+    page.evaluate("document.fonts.ready")
+    page.screenshot(path=TARGET / f"{name}.png", animations="disabled")
+    say(f"docs/screenshots/{name}.png")
+
+
+def take_lines(page: Page, path: str, name: str) -> None:
+    """Go to a run and take a picture of its output as lines, with times and a search in it."""
+    page.goto(path)
+    page.get_by_role("button", name="Lines").click()
+    page.get_by_label("Times").select_option("Time of day")
+    page.get_by_role("button", name="Find", exact=True).click()
+    page.get_by_role("textbox", name="Find in the output").fill("no date")
+    page.locator(".row.found").wait_for()
     page.evaluate("document.fonts.ready")
     page.screenshot(path=TARGET / f"{name}.png", animations="disabled")
     say(f"docs/screenshots/{name}.png")

@@ -45,8 +45,8 @@ function TimesChoice() {
   </label>`;
 }
 
-/** @param {{store: LinesStore, onFind: () => void}} props */
-function Tools({ store, onFind }) {
+/** @param {{store: LinesStore, isFinding: boolean, onFind: () => void}} props */
+function Tools({ store, isFinding, onFind }) {
   const { view, source } = store;
   const following = view.following.value;
   return html`${
@@ -70,7 +70,7 @@ function Tools({ store, onFind }) {
   >
     Wrap
   <//>
-  <${Button} look="quiet" icon="search" pressed=${store.finding.value} onPress=${onFind}>Find<//>
+  <${Button} look="quiet" icon="search" pressed=${isFinding} onPress=${onFind}>Find<//>
   <${Button} look="quiet" icon="copy" onPress=${() => copy(store)}>Copy<//>`;
 }
 
@@ -116,9 +116,8 @@ export function OutputLines({ task, finding, onShow, onFind, onFound }) {
     if (box.current && list.current) store.connect(box.current, list.current);
     return () => store.disconnect();
   }, [store]);
-  store.finding.value = finding > 0;
   const close = () => {
-    store.stopFinding();
+    store.finder.clear();
     onFound();
     box.current?.focus();
   };
@@ -126,7 +125,7 @@ export function OutputLines({ task, finding, onShow, onFind, onFound }) {
     event.clipboardData?.setData("text/plain", store.selectedText());
     event.preventDefault();
   };
-  const tools = html`<${Tools} store=${store} onFind=${finding ? close : onFind} />`;
+  const tools = html`<${Tools} store=${store} isFinding=${finding > 0} onFind=${finding ? close : onFind} />`;
   const hints = html`<${Hints} store=${store} task=${task} onTerminal=${() => onShow("terminal")} />`;
   const busy = view.busy.value || !source.complete.value;
   return html`<${OutputFrame} task=${task} show="lines" onShow=${onShow} busy=${busy} tools=${tools} hints=${hints}>

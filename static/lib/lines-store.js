@@ -2,7 +2,6 @@
  * An output shown as lines: where it comes from, the window on it, what is looked for in it.
  * Runs on: the page.
  */
-import { signal } from "@preact/signals";
 import { PLAIN } from "./ansi.js";
 import { parseRgb } from "./colours.js";
 import { Cleanups } from "./connect.js";
@@ -45,8 +44,6 @@ function themeOf(host) {
 }
 
 export class LinesStore {
-  finding = signal(false);
-
   #taskId;
   #startedAt;
   #timer = 0;
@@ -100,12 +97,6 @@ export class LinesStore {
     if (places.size > PLACES) places.delete(places.keys().next().value ?? "");
     this.#connected = false;
     this.#cleanups.run();
-  }
-
-  /** Ends the search and takes its marks away. */
-  stopFinding() {
-    this.finding.value = false;
-    this.finder.clear();
   }
 
   /**
