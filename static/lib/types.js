@@ -128,7 +128,6 @@
  * @property {number} swap_total bytes
  * @property {number} uptime_seconds
  * @property {string} sampled_at
- * @property {string} sampled_at
  * @property {Disk[]} disks
  * @property {string} [system_name]
  * @property {string} [os_version]

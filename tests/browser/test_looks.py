@@ -67,7 +67,6 @@ def test_every_page_fits_and_passes_axe(
         "/monitor": page.locator(".run-bar"),
         "/monitor?range=7d": page.locator(".process-name"),
         "/account": page.get_by_text("ADMIN_PASSWORD"),
-        "/account": page.get_by_text("ADMIN_PASSWORD"),
         "/nowhere": page.get_by_text("There is no such page"),
     }
     for path, sign in settled.items():
