@@ -40,6 +40,7 @@ from toru.actors.plugin_manager import PluginManager
 from toru.actors.plugin_places import PluginPlaces
 from toru.actors.plugin_prober import PluginProber
 from toru.actors.plugin_services import PluginServices
+from toru.actors.plugin_socket import PluginSocket, SocketConnection
 from toru.actors.processes import Processes
 from toru.actors.quick_actions import QuickActions
 from toru.actors.runner_link import RunnerLink
@@ -99,7 +100,12 @@ async def serve(config: Config) -> int:
             await system.spawn(spec)
 
         services = services_of(
-            system, config, places, open_client=clients.open, close_client=clients.close
+            system,
+            config,
+            places,
+            open_client=clients.open,
+            open_plugin_socket=clients.open_plugin_socket,
+            close_client=clients.close,
         )
         server = WebServer(services)
         stack.push_async_callback(server.drain, DRAIN_S)
@@ -238,6 +244,16 @@ class Clients:
         args = (connection, session, at("auth"), at("task_manager"), at("hub"), self._turns)
         return self._children.start(
             ChildSpec(name, Client, args=args, restart=Restart.TEMPORARY, shutdown_s=1.0)
+        )
+
+    def open_plugin_socket(
+        self, connection: SocketConnection, session: Session, plugin: Address, request_id: int
+    ) -> Address:
+        """Start the actor of a connection that a plugin has taken."""
+        name = f"plugin_socket/{next(self._numbers)}"
+        args = (connection, session, plugin, request_id, self._system.address("hub"))
+        return self._children.start(
+            ChildSpec(name, PluginSocket, args=args, restart=Restart.TEMPORARY, shutdown_s=1.0)
         )
 
     def close(self, address: Address) -> None:

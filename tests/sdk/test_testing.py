@@ -15,7 +15,7 @@ from toru_plugin.testing import PluginTest
 from tests.sdk.core import Wire, python_plugin, running
 from toru.wire import plugin_session, plugin_v1
 from toru.wire import plugin_session_events as told
-from toru.wire.plugin_exchange import Request
+from toru.wire.plugin_http import HttpRequest
 
 
 def make_plugin() -> Plugin:
@@ -200,7 +200,7 @@ def test_the_hub_s_own_session_and_the_library_understand_each_other(tmp_path: P
         drive(wire, session, told.BecameReady)
 
         def ask(path: str, method: str = "GET", body: bytes = b"") -> Any:
-            request = Request(method, path, "a=1", (("X-One", "1"),), body, "jö", "admin")
+            request = HttpRequest(method, path, "a=1", (("X-One", "1"),), body, "jö", "admin")
             session.request(request, now=time.monotonic())
             return drive(wire, session, told.Answered).answer
 

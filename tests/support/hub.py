@@ -233,10 +233,10 @@ class HubProcess:
         assert answer.status == 200, answer
         return answer.json
 
-    def websocket(self, *, cookie: str | None = None) -> WebSocket:
-        """Open the WebSocket."""
+    def websocket(self, path: str = "/api/ws", *, cookie: str | None = None) -> WebSocket:
+        """Open a WebSocket."""
         chosen = self.cookie if cookie is None else cookie
-        return WebSocket("127.0.0.1", self.port, "/api/ws", {"Cookie": chosen})
+        return WebSocket("127.0.0.1", self.port, path, {"Cookie": chosen})
 
     def run(self, script: str, *, timeout_s: float = 30.0) -> tuple[str, dict[str, Any]]:
         """Run a script to its end and return its output and the last message."""

@@ -52,6 +52,7 @@ class WebStage:
             load_config(environ),
             PluginPlaces(self.system),
             open_client=lambda _connection, _session: self.system.address("client/1"),
+            open_plugin_socket=lambda *_: self.system.address("plugin_socket/1"),
             close_client=lambda _address: None,
         )
 

@@ -90,11 +90,23 @@ class WebSocket:
 
     def read_payload(self, timeout_s: float = 30.0) -> bytes:
         """Return the bytes of the next text frame."""
+        while True:
+            data, is_text = self.read_message(timeout_s)
+            if is_text:
+                return data
+
+    def read_message(self, timeout_s: float = 30.0) -> tuple[bytes, bool]:
+        """Return the bytes of the next message, and whether it is text.
+
+        Raises:
+            Closed: the server closed.
+            TimeoutError: nothing came in time.
+        """
         self.socket.settimeout(timeout_s)
         while True:
             opcode, payload = self._read_frame()
-            if opcode == 1:
-                return payload
+            if opcode in (1, 2):
+                return payload, opcode == 1
             if opcode == 9:
                 self._send_frame(10, payload)
             elif opcode == 8:

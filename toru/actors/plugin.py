@@ -15,6 +15,7 @@ from typing import Any
 
 from toru.actors.messages.monitor import LookAtProcess
 from toru.actors.messages.plugins import (
+    CloseSocket,
     DescribePlugin,
     DisablePlugin,
     EnablePlugin,
@@ -23,16 +24,19 @@ from toru.actors.messages.plugins import (
     MarkBroken,
     MarkRemoved,
     NoteBundle,
-    PluginAnswer,
+    OpenSocket,
     PluginChanged,
     PluginDisposed,
     PluginPlan,
-    PluginRequest,
     PluginView,
+    ReadBody,
+    ReadSocket,
     Replace,
     RestartPlugin,
     RunsKnown,
     StopPlugin,
+    WriteBody,
+    WriteSocket,
 )
 from toru.actors.messages.runner import (
     ExitReport,
@@ -45,6 +49,7 @@ from toru.actors.messages.runner import (
 )
 from toru.actors.plugin_calls import PluginCalls
 from toru.actors.plugin_figures import Figures
+from toru.actors.plugin_forwards import ForwardMessage, Forwards
 from toru.actors.plugin_link import LinkBroken, LinkContext, PluginLink
 from toru.actors.plugin_link_v1 import LinkV1
 from toru.actors.plugin_link_v2 import LinkV2
@@ -52,7 +57,6 @@ from toru.actors.plugin_output import PluginOutput, Stream
 from toru.actors.plugin_page import PluginPage
 from toru.actors.plugin_process import PluginProcess, SpawnFailed
 from toru.actors.plugin_records import PluginRecords
-from toru.actors.plugin_requests import PluginRequests
 from toru.actors.plugin_runs import runs_of
 from toru.actors.plugin_services import PluginServices
 from toru.actors.runtime import ActorContext, LoopActor, Message
@@ -95,7 +99,7 @@ class Plugin(LoopActor):
         self._process = PluginProcess(plan.metadata.id, context.name, services)
         self._link: PluginLink | None = None
         self._opening: asyncio.Task[None] | None = None
-        self._requests = PluginRequests(self._figures)
+        self._forwards = Forwards(self._figures)
         self._records = PluginRecords(plan.metadata.id, services)
         self._gone = asyncio.Event()
 
@@ -122,10 +126,17 @@ class Plugin(LoopActor):
     def on_receive(self, message: Message[Any]) -> Any:
         """Handle one message."""
         match message:
-            case Forward(request=request):
-                return self._forward(request)
-            case GiveUpForward(id=request_id):
-                self._requests.give_up(request_id)
+            case (
+                Forward()
+                | WriteBody()
+                | ReadBody()
+                | GiveUpForward()
+                | OpenSocket()
+                | WriteSocket()
+                | ReadSocket()
+                | CloseSocket()
+            ):
+                return self._forward(message)
             case RunOutput(id=run_id, data=data, is_stderr=is_stderr):
                 if run_id == self._process.run_id:
                     stream: Stream = "stderr" if is_stderr else "stdout"
@@ -334,11 +345,12 @@ class Plugin(LoopActor):
 
     # Requests
 
-    def _forward(self, request: PluginRequest) -> asyncio.Future[PluginAnswer]:
-        refusal = request_error(self._state)
-        if refusal is not None:
-            raise refusal
-        return self._requests.forward(self._link, request)
+    def _forward(self, message: ForwardMessage) -> Any:
+        if isinstance(message, Forward | OpenSocket):
+            refusal = request_error(self._state)
+            if refusal is not None:
+                raise refusal
+        return self._forwards.handle(message, self._link)
 
     async def _describe(self) -> PluginView:
         pid = self._state.pid

@@ -16,7 +16,13 @@ from typing import Any, Protocol
 
 import psutil
 
-from toru.actors.messages.plugins import PluginAnswer, PluginRequest
+from toru.actors.messages.plugins import (
+    BodyPiece,
+    PluginAnswer,
+    PluginRequest,
+    SocketMessage,
+    SocketMessages,
+)
 from toru.clock import monotonic
 from toru.errors import ToruError
 from toru.wire.unix_paths import reachable
@@ -73,6 +79,48 @@ class LinkContext:
     degraded: Callable[[bool, str], None]
 
 
+class PluginRequests(Protocol):
+    """What is under way with one spawn of a plugin."""
+
+    def forward(self, request: PluginRequest) -> asyncio.Future[PluginAnswer | None]:
+        """Send a request and return its answer to come.
+
+        The answer may be BadGateway, DeadlineExceeded, Unavailable or ProtocolFault.
+
+        Raises:
+            BadGateway, BodyNotText, TooLarge, Unavailable: it cannot be sent.
+        """
+
+    def write(self, request_id: int, data: bytes, *, end: bool) -> asyncio.Future[None] | None:
+        """Send a piece of a request's body; return what to wait for before the next, if anything.
+
+        What belongs to a request that is over is dropped.
+        """
+
+    def read(self, request_id: int) -> Awaitable[BodyPiece]:
+        """Return the next piece of an answer's body. NotFound, and errors as of `forward`."""
+
+    def give_up(self, request_id: int) -> None:
+        """End a request, or close a WebSocket, that nobody waits for any more."""
+
+    def open_socket(self, request: PluginRequest) -> asyncio.Future[PluginAnswer | None]:
+        """Ask for a WebSocket; None as the answer to come is that it is open.
+
+        Raises:
+            BadRequest: the plugin takes none.
+            BadGateway, TooLarge, Unavailable: it cannot be sent.
+        """
+
+    def write_socket(self, request_id: int, message: SocketMessage) -> asyncio.Future[None] | None:
+        """Send a message on a WebSocket; as `write`."""
+
+    def read_socket(self, request_id: int) -> Awaitable[SocketMessages]:
+        """Return what came on a WebSocket. NotFound, and errors as of `forward`."""
+
+    def close_socket(self, request_id: int, code: int) -> None:
+        """Close a WebSocket."""
+
+
 class PluginLink(Protocol):
     """One spawn's connections."""
 
@@ -83,14 +131,9 @@ class PluginLink(Protocol):
             LinkBroken: it speaks another protocol, or is not the plugin.
         """
 
-    def forward(self, request: PluginRequest) -> asyncio.Future[PluginAnswer]:
-        """Send a request and return its answer to come; cancelling that gives the request up.
-
-        The answer may be BadGateway, DeadlineExceeded, Unavailable or ProtocolFault.
-
-        Raises:
-            BadGateway, BodyNotText, TooLarge, Unavailable: it cannot be sent.
-        """
+    @property
+    def requests(self) -> PluginRequests:
+        """What is under way. BadGateway when the plugin cannot be reached any more."""
 
     def fail(self, sentence: str) -> None:
         """Answer everything that waits with 502."""
@@ -105,7 +148,7 @@ class PluginLink(Protocol):
         """Close all connections; what waits is answered with 502."""
 
 
-def settle(future: asyncio.Future[PluginAnswer], outcome: PluginAnswer | ToruError) -> None:
+def settle(future: asyncio.Future[PluginAnswer | None], outcome: PluginAnswer | ToruError) -> None:
     """Set the outcome of a request that has none yet."""
     if future.done():
         return

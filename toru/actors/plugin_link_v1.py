@@ -7,9 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import socket
 
-from toru.actors.messages.plugins import PluginAnswer, PluginRequest
+from toru.actors.messages.plugins import (
+    BodyPiece,
+    PluginAnswer,
+    PluginRequest,
+    SocketMessage,
+    SocketMessages,
+)
+from toru.actors.plugin_collected import Answer, CollectedBodies
 from toru.actors.plugin_link import (
     ANSWER_S,
     LinkBroken,
@@ -21,7 +29,7 @@ from toru.actors.plugin_link import (
 )
 from toru.clock import monotonic, utc_now
 from toru.domain.uuid7 import uuid7
-from toru.errors import BadGateway, DeadlineExceeded, ToruError
+from toru.errors import BadGateway, BadRequest, DeadlineExceeded, NotFound, ToruError
 from toru.wire import plugin_v1 as wire
 from toru.wire.frames import Frame, FrameError
 from toru.wire.plugin_http import HttpAnswer, ProtocolFault
@@ -42,7 +50,9 @@ class LinkV1:
     def __init__(self, context: LinkContext) -> None:
         self._context = context
         self._loop = asyncio.get_running_loop()
-        self._exchanges: dict[asyncio.Future[PluginAnswer], asyncio.Task[None]] = {}
+        self._exchanges: dict[Answer, asyncio.Task[None]] = {}
+        self._by_id: dict[int, Answer] = {}
+        self._collected = CollectedBodies(self.forward)
         self._goodbyes: set[asyncio.Task[None]] = set()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -71,8 +81,15 @@ class LinkV1:
             timestamp=utc_now(),
         )
 
-    def forward(self, request: PluginRequest) -> asyncio.Future[PluginAnswer]:
-        """Send a request on a connection of its own and return its answer to come."""
+    @property
+    def requests(self) -> LinkV1:
+        """What is under way: each request has a connection of its own."""
+        return self
+
+    def forward(self, request: PluginRequest) -> Answer:
+        """Send a request, once its body is whole, and return its answer to come."""
+        if request.body is None:
+            return self._collected.begin(request)
         request_id = uuid7()
         frame = wire.http_request(
             request_id=request_id,
@@ -82,20 +99,53 @@ class LinkV1:
             body=request.body,
             timestamp=utc_now(),
         )
-        future: asyncio.Future[PluginAnswer] = self._loop.create_future()
+        future: Answer = self._loop.create_future()
         work = self._exchange(frame, request_id, future)
         self._exchanges[future] = self._loop.create_task(work)
+        self._by_id[request.id] = future
         self._idle.clear()
-        future.add_done_callback(self._over)
+        future.add_done_callback(functools.partial(self._over, request.id))
         return future
 
-    def _over(self, future: asyncio.Future[PluginAnswer]) -> None:
+    def write(self, request_id: int, data: bytes, *, end: bool) -> None:
+        """Take a piece of a request's body."""
+        self._collected.write(request_id, data, end=end)
+
+    def give_up(self, request_id: int) -> None:
+        """End a request that nobody waits for any more."""
+        future = self._by_id.get(request_id)
+        if future is not None:
+            future.cancel()
+        self._collected.give_up(request_id)
+
+    async def read(self, request_id: int) -> BodyPiece:
+        """Refuse: version 1 has no bodies that follow in pieces."""
+        raise NotFound(f"The request {request_id} has no such body.")
+
+    def open_socket(self, request: PluginRequest) -> Answer:
+        """Refuse: version 1 has no WebSockets."""
+        del request
+        raise BadRequest("This plugin takes no WebSockets.", code="no_websocket")
+
+    def write_socket(self, request_id: int, message: SocketMessage) -> None:
+        """Drop what is for no WebSocket."""
+
+    async def read_socket(self, request_id: int) -> SocketMessages:
+        """Refuse, as `open_socket` does."""
+        raise NotFound(f"There is no WebSocket {request_id}.")
+
+    def close_socket(self, request_id: int, code: int) -> None:
+        """Let be what is no WebSocket."""
+
+    def _over(self, request_id: int, future: Answer) -> None:
+        del self._by_id[request_id]
         self._exchanges.pop(future).cancel()
         if not self._exchanges:
             self._idle.set()
 
     def fail(self, sentence: str) -> None:
         """Answer everything that waits with 502."""
+        self._collected.fail(BadGateway(sentence))
         for future in self._exchanges:
             if not future.done():
                 future.set_exception(BadGateway(sentence))
@@ -159,9 +209,7 @@ class LinkV1:
             if reply:
                 await asyncio.wait_for(self._loop.sock_sendall(connection, reply), _SEND_S)
 
-    async def _exchange(
-        self, frame: bytes, request_id: str, future: asyncio.Future[PluginAnswer]
-    ) -> None:
+    async def _exchange(self, frame: bytes, request_id: str, future: Answer) -> None:
         outcome: PluginAnswer | ToruError
         try:
             async with asyncio.timeout(ANSWER_S):

@@ -6,22 +6,19 @@ Runs on: the event loop. What the bytes mean is decided in ``toru.wire.plugin_se
 from __future__ import annotations
 
 import asyncio
-import functools
 import logging
 from typing import Any, cast
 
-from toru.actors.messages.plugins import PluginAnswer, PluginRequest
 from toru.actors.plugin_link import (
     LinkBroken,
     LinkContext,
     check_peer,
     connect_when_it_listens,
-    settle,
 )
+from toru.actors.plugin_requests_v2 import RequestsV2
 from toru.clock import monotonic
 from toru.errors import BadGateway, Conflict, DeadlineExceeded, Forbidden, ToruError, Unavailable
 from toru.wire import plugin_session_events as told
-from toru.wire.plugin_exchange import Request
 from toru.wire.plugin_http import ProtocolFault
 from toru.wire.plugin_session import Session
 
@@ -46,9 +43,9 @@ class LinkV2(asyncio.Protocol):
     def __init__(self, context: LinkContext, *, health: bool) -> None:
         self._context = context
         self._asks_health = health
-        self._answers: dict[int, asyncio.Future[PluginAnswer]] = {}
         self._calls: dict[int, asyncio.Task[None]] = {}
         self._session: Session
+        self._requests: RequestsV2
         self._transport: asyncio.Transport | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._loop = asyncio.get_running_loop()
@@ -67,6 +64,7 @@ class LinkV2(asyncio.Protocol):
             connection.close()
             raise
         self._session = Session(instance=self._context.instance, now=monotonic())
+        self._requests = RequestsV2(self._session, self._unsent_bytes, self._flush_soon, self._take)
         await self._loop.create_unix_connection(lambda: self, sock=connection)
         self._flush()
         self._tasks.append(self._loop.create_task(self._tick()))
@@ -74,40 +72,27 @@ class LinkV2(asyncio.Protocol):
         if self._asks_health:
             self._tasks.append(self._loop.create_task(self._ask_health()))
 
-    def forward(self, request: PluginRequest) -> asyncio.Future[PluginAnswer]:
-        """Send a request among the others and return its answer to come."""
+    @property
+    def requests(self) -> RequestsV2:
+        """What is under way.
+
+        Raises:
+            BadGateway: the connection is gone.
+        """
         if self._closed or self._transport is None:
             raise BadGateway("The plugin is gone.")
-        path, _, query = request.target.partition("?")
-        message = Request(
-            request.method, path, query, request.headers, request.body, request.user, request.role
-        )
-        unsent_bytes = self._transport.get_write_buffer_size()
-        request_id = self._session.request(message, now=monotonic(), unsent_bytes=unsent_bytes)
-        future: asyncio.Future[PluginAnswer] = self._loop.create_future()
-        self._answers[request_id] = future
-        future.add_done_callback(functools.partial(self._over, request_id))
-        self._flush_soon()
-        return future
-
-    def _over(self, request_id: int, _future: asyncio.Future[PluginAnswer]) -> None:
-        """Tell the plugin when a request has ended without its answer."""
-        if self._answers.pop(request_id, None) is not None and not self._closed:
-            reason = "Nobody waits for the answer."
-            self._take(self._session.cancel(request_id, reason, monotonic()))
-            self._flush_soon()
+        return self._requests
 
     def fail(self, sentence: str) -> None:
         """Answer everything that waits with 502."""
-        for future in self._answers.values():
-            if not future.done():
-                future.set_exception(BadGateway(sentence))
+        if self._transport is not None:
+            self._requests.fail(sentence)
 
     async def goaway(self) -> None:
         """Say ``goaway`` and return when nothing is open."""
         if self._closed:
             return
-        self._take(self._session.goaway())
+        self._take(self._session.goaway(monotonic()))
         self._flush_soon()
         await self._drained.wait()
 
@@ -179,6 +164,9 @@ class LinkV2(asyncio.Protocol):
         if self._transport is not None:
             self._transport.close()
 
+    def _unsent_bytes(self) -> int:
+        return 0 if self._transport is None else self._transport.get_write_buffer_size()
+
     def _flush_soon(self) -> None:
         if not self._flush_due:
             self._flush_due = True
@@ -212,7 +200,8 @@ class LinkV2(asyncio.Protocol):
 
     def _take_one(self, event: told.SessionEvent) -> None:
         match event:
-            case told.HelloAccepted():
+            case told.HelloAccepted(features=features):
+                self._requests.features = features
                 self._init()
             case told.BecameReady():
                 if not self._ready.done():
@@ -220,11 +209,6 @@ class LinkV2(asyncio.Protocol):
             case told.StartStatus(extend_s=extend_s):
                 if extend_s:
                     self._context.extended(extend_s)
-            case told.Answered(id=request_id, answer=answer):
-                outcome = PluginAnswer(answer.status, answer.headers, answer.body)
-                self._settle(request_id, outcome)
-            case told.Failed():
-                self._settle(event.id, _failure(event))
             case told.Called():
                 self._begin_call(event)
             case told.CallEnded(id=call_id):
@@ -245,6 +229,8 @@ class LinkV2(asyncio.Protocol):
                 self._drained.set()
             case told.PeerError():
                 pass
+            case _:
+                self._requests.take(event)
 
     def _init(self) -> None:
         context = self._context
@@ -254,11 +240,6 @@ class LinkV2(asyncio.Protocol):
             data_dir=str(context.data_dir),
             log_path=str(context.log_path),
         )
-
-    def _settle(self, request_id: int, outcome: PluginAnswer | ToruError) -> None:
-        future = self._answers.pop(request_id, None)
-        if future is not None:
-            settle(future, outcome)
 
     def _begin_call(self, called: told.Called) -> None:
         self._calls[called.id] = self._loop.create_task(self._call(called))
@@ -277,16 +258,6 @@ class LinkV2(asyncio.Protocol):
         self._calls.pop(called.id, None)
         self._take(events)
         self._flush_soon()
-
-
-def _failure(failed: told.Failed) -> ToruError:
-    match failed.status:
-        case 503:
-            return Unavailable(failed.sentence, code="plugin_busy")
-        case 504:
-            return DeadlineExceeded(failed.sentence)
-        case _:
-            return BadGateway(failed.sentence)
 
 
 def _call_code(error: ToruError) -> tuple[Any, bool]:

@@ -19,7 +19,6 @@ from toru.actors.messages.plugins import (
     DisablePlugin,
     EnablePlugin,
     FolderContent,
-    Forward,
     FoundFile,
     GetBundle,
     GetPlugin,
@@ -50,6 +49,7 @@ from toru.actors.messages.runner import (
     RunStatus,
 )
 from toru.actors.plugin import Plugin
+from toru.actors.plugin_answers import whole_answer
 from toru.actors.plugin_calls import PluginCalls
 from toru.actors.plugin_page import bundle_request
 from toru.actors.plugin_places import PluginPlaces, actor_name
@@ -441,11 +441,12 @@ class PluginManager(LoopActor):
         bundle = await self._folder.ask(LoadBundle(plugin_id))
         if bundle is not None:
             return bundle
-        request = bundle_request(session.username, session.role)
-        answer = await self._plugin(plugin_id).ask(Forward(request), deadline_s=60.0)
+        number = self._places.next_request_id()
+        request = bundle_request(session.username, session.role, number)
+        answer = await whole_answer(self._plugin(plugin_id), request)
         if answer.status != 200:
             raise NotFound("The plugin has no bundle.", code="no_bundle")
-        return answer.body
+        return answer.body or b""
 
     def _broken(self) -> list[PluginView]:
         """Return views of the files that have no place."""

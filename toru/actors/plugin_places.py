@@ -6,6 +6,7 @@ to its plugin's actor by one message.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 
 from toru.actors.runtime import ActorSystem, Address
@@ -25,6 +26,11 @@ class PluginPlaces:
         self._system = system
         self._routes = RouteTable()
         self._actors: dict[str, Address] = {}
+        self._requests = itertools.count(1)
+
+    def next_request_id(self) -> int:
+        """Return a number that no other request to a plugin has, as long as the hub runs."""
+        return next(self._requests)
 
     def assign(self, routes: Iterable[tuple[str, str]]) -> None:
         """Replace all places by these of (route, plugin id)."""

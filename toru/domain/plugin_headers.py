@@ -146,6 +146,14 @@ def answer_headers(headers: Iterable[Header]) -> tuple[Header, ...]:
     return tuple(_without(headers, _reaches_browser))
 
 
+def is_event_stream(headers: Iterable[Header]) -> bool:
+    """Return whether an answer is a stream of server-sent events (HTML, 9.2)."""
+    return any(
+        name.lower() == "content-type" and value.lower().startswith("text/event-stream")
+        for name, value in headers
+    )
+
+
 def body_allowed(status: int, method: str) -> bool:
     """Return whether an answer has a body (RFC 9110, 6.4.1)."""
     return method != "HEAD" and status >= 200 and status not in {204, 205, 304}

@@ -31,6 +31,7 @@ from toru.web.base import (
 )
 from toru.web.forwarding import ForwardExchange
 from toru.web.gate import Arrival, Gate
+from toru.web.handlers.plugin_socket import PluginSocketHandler
 from toru.web.handlers.plugins import ForwardHandler
 from toru.web.handlers.static import StaticHandler
 from toru.web.headers import fixed_headers, security_headers
@@ -149,7 +150,9 @@ class HubApplication(tornado.web.Application):
             and not self._named.match(request.path)
         )
 
-    def _forward(self, request: HTTPServerRequest) -> ForwardExchange:
+    def _forward(self, request: HTTPServerRequest) -> HTTPMessageDelegate:
+        if request.headers.get("Upgrade", "").lower() == "websocket" and request.method == "GET":
+            return self.get_handler_delegate(request, PluginSocketHandler)
         return ForwardExchange(request, self._services, self.under_way, self._fixed)
 
     def _guarded(
@@ -164,6 +167,7 @@ class HubApplication(tornado.web.Application):
             is_head=request.method == "HEAD",
             limit=getattr(handler, "body_limit", BODY_LIMIT_BYTES),
             timeout_s=getattr(handler, "body_timeout_s", BODY_TIMEOUT_S),
+            idle_s=getattr(handler, "body_idle_s", None),
             hsts=self._hsts,
         )
 

@@ -99,11 +99,13 @@ class ApiHandler(tornado.web.RequestHandler):
         roles: the access by HTTP method; methods that are not named answer 405.
         body_limit: bytes a body may have; more answers 413 unread. None leaves it to the handler.
         body_timeout_s: seconds until the whole body must be there; None is for ever.
+        body_idle_s: seconds that may pass without any of it; None is for ever.
     """
 
     roles: ClassVar[dict[str, Access]] = {}
     body_limit: ClassVar[int | None] = BODY_LIMIT_BYTES
     body_timeout_s: ClassVar[float | None] = BODY_TIMEOUT_S
+    body_idle_s: ClassVar[float | None] = None
 
     _session: Session | None = None
 

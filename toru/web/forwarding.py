@@ -9,13 +9,13 @@ Runs on: the event loop.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import functools
-import itertools
 import logging
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -23,6 +23,7 @@ import msgspec
 from tornado.httputil import (
     HTTPHeaders,
     HTTPMessageDelegate,
+    HTTPOutputError,
     HTTPServerRequest,
     RequestStartLine,
     ResponseStartLine,
@@ -30,10 +31,23 @@ from tornado.httputil import (
 )
 
 from toru.actors.messages.auth import GetSession, Session
-from toru.actors.messages.plugins import Forward, GiveUpForward, PluginAnswer, PluginRequest
+from toru.actors.messages.plugins import (
+    Forward,
+    GiveUpForward,
+    PluginAnswer,
+    PluginRequest,
+    ReadBody,
+    WriteBody,
+)
+from toru.actors.plugin_places import PluginPlaces
 from toru.actors.runtime import Address, Reply
 from toru.domain.permissions import authorise
-from toru.domain.plugin_headers import answer_headers, body_allowed, request_headers
+from toru.domain.plugin_headers import (
+    answer_headers,
+    body_allowed,
+    is_event_stream,
+    request_headers,
+)
 from toru.errors import BadGateway, ToruError, Unavailable
 from toru.web.base import INTERNAL_SENTENCE, Problem, session_token
 from toru.web.headers import NO_CONTENT_POLICY
@@ -49,7 +63,13 @@ T = TypeVar("T")
 logger = logging.getLogger("toru.web")
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH"})
-_request_ids = itertools.count(1)
+WHOLE_BODY_BYTES = 64 * 1024
+"""Larger bodies are passed on in pieces, as they come."""
+WRITE_DEADLINE_S = 90.0
+"""Longer than a plugin may stand still while a body waits for it."""
+READ_DEADLINE_S = 30.0
+"""Longer than a reader is kept waiting before it hears that there is nothing yet."""
+
 _JSON = "application/json; charset=utf-8"
 
 
@@ -78,29 +98,61 @@ class ForwardExchange(HTTPMessageDelegate):
         self._fixed = fixed
         self._chunks: list[bytes] = []
         self._forwarded: tuple[Address, int] | None = None
+        # Whether pieces of the body go to the plugin; None for a body that is taken as a whole.
+        self._upload: asyncio.Future[bool] | None = None
+        self._pouring: asyncio.Task[None] | None = None
 
     def headers_received(
         self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders
     ) -> None:
-        """Take the head, which is in the request already."""
+        """Take the head; a large body is passed on as it comes."""
+        del start_line  # it is in the request
+        if _is_large(headers):
+            self._upload = asyncio.get_running_loop().create_future()
+            self._begin()
 
-    def data_received(self, chunk: bytes) -> None:
+    def data_received(self, chunk: bytes) -> Awaitable[None] | None:
         """Take a piece of the body; how long it may be is looked after elsewhere."""
+        if self._upload is not None:
+            return self._pass_on(chunk)
         self._chunks.append(chunk)
+        return None
 
     def finish(self) -> None:
-        """The request is whole: forward it."""
+        """The request is whole."""
+        if self._upload is None:
+            self._begin()
+        elif self._forwarded is not None:
+            actor, request_id = self._forwarded
+            with contextlib.suppress(Unavailable):
+                actor.tell(WriteBody(request_id, b"", end=True))
+
+    def on_connection_close(self) -> None:
+        """Have the request given up when its client has gone."""
+        self._end()
+        self._give_up()
+
+    def _begin(self) -> None:
         self._under_way.enter(self)
         self._connection.set_close_callback(self.on_connection_close)
         self._step(self._ask_who)
 
-    def on_connection_close(self) -> None:
-        """Have the request given up when its client has gone."""
+    def _end(self) -> None:
+        """The request is answered, or its client has gone: nothing of its body is wanted."""
         self._under_way.leave(self)
-        if self._forwarded is not None:
-            actor, request_id = self._forwarded
-            with contextlib.suppress(Unavailable):
-                actor.tell(GiveUpForward(request_id))
+        if self._upload is not None and not self._upload.done():
+            self._upload.set_result(False)
+
+    async def _pass_on(self, chunk: bytes) -> None:
+        """Pass a piece of the body on, as fast as the plugin takes it."""
+        if self._upload is None or not await self._upload or self._forwarded is None:
+            return
+        actor, request_id = self._forwarded
+        try:
+            wish = WriteBody(request_id, chunk, end=False)
+            await actor.ask(wish, deadline_s=WRITE_DEADLINE_S)
+        except ToruError as error:
+            logger.debug("A body for %s is not taken: %s", actor.name, error.sentence)
 
     # The steps. A coroutine would do the same for a tenth of what all of a request costs.
 
@@ -134,26 +186,14 @@ class ForwardExchange(HTTPMessageDelegate):
     def _forward(self, found: Session | None) -> None:
         authorise("any", found)
         session = cast("Session", found)
-        request = self._request
-        actor, target = self._services.plugin_places.find(request.uri or "/")
-        wanted = PluginRequest(
-            method=request.method or "GET",
-            target=target,
-            headers=request_headers(
-                request.headers.get_all(),
-                user=session.username,
-                role=session.role,
-                client_address=request.remote_ip or "",
-                scheme=request.protocol,
-                host=request.headers.get("Host", ""),
-            ),
-            body=b"".join(self._chunks),
-            user=session.username,
-            role=session.role,
-            id=next(_request_ids),
-        )
+        actor, wanted = plugin_request(self._request, self._services.plugin_places, session)
+        if self._upload is None:
+            wanted = msgspec.structs.replace(wanted, body=b"".join(self._chunks))
         self._forwarded = (actor, wanted.id)
-        self._go_on(actor.ask(Forward(wanted)), self._pass_back)
+        reply = actor.ask(Forward(wanted))
+        if self._upload is not None and not self._upload.done():
+            self._upload.set_result(True)
+        self._go_on(reply, self._pass_back)
 
     def _pass_back(self, answer: PluginAnswer) -> None:
         if answer.status < 200:
@@ -162,13 +202,53 @@ class ForwardExchange(HTTPMessageDelegate):
         for name, value in answer_headers(answer.headers):
             headers.add(name, value)
         method = self._request.method or "GET"
+        if answer.body is None and body_allowed(answer.status, method):
+            self._pour(answer, headers)
+            return
         if body_allowed(answer.status, method):
-            headers["Content-Length"] = str(len(answer.body))
-            self._send(answer.status, headers, answer.body)
+            body = answer.body or b""
+            headers["Content-Length"] = str(len(body))
+            self._send(answer.status, headers, body)
             return
         if method == "HEAD":
             headers["Content-Length"] = length_for_head(answer)
         self._send(answer.status, headers, b"")
+        if answer.body is None:
+            self._give_up()
+
+    def _pour(self, answer: PluginAnswer, headers: HTTPHeaders) -> None:
+        """Send an answer whose body follows in pieces."""
+        length = said_length(answer)
+        if length is not None:
+            headers["Content-Length"] = length
+        if is_event_stream(answer.headers):
+            self._under_way.leave(self)  # it would not end before the hub does
+        if self._write_head(answer.status, headers, b""):
+            self._pouring = asyncio.get_running_loop().create_task(self._pour_body())
+
+    async def _pour_body(self) -> None:
+        actor, request_id = cast("tuple[Address, int]", self._forwarded)
+        try:
+            while True:
+                piece = await actor.ask(ReadBody(request_id), deadline_s=READ_DEADLINE_S)
+                if piece.data:
+                    await self._connection.write(piece.data)
+                if piece.end:
+                    break
+            self._connection.finish()
+        except (ToruError, OSError, HTTPOutputError) as error:
+            # The head is out, so that the only way to say it is an end before the end.
+            logger.debug("%s was cut off: %s", self._request.path, error)
+            self._give_up()
+            self._connection.close()
+        finally:
+            self._end()
+
+    def _give_up(self) -> None:
+        if self._forwarded is not None:
+            actor, request_id = self._forwarded
+            with contextlib.suppress(Unavailable):
+                actor.tell(GiveUpForward(request_id))
 
     def _refuse(self, error: ToruError) -> None:
         headers = HTTPHeaders()
@@ -186,9 +266,14 @@ class ForwardExchange(HTTPMessageDelegate):
         self._send(status, headers, b"" if self._request.method == "HEAD" else body)
 
     def _send(self, status: int, headers: HTTPHeaders, body: bytes) -> None:
-        self._under_way.leave(self)
+        self._end()
+        if self._write_head(status, headers, body):
+            self._connection.finish()
+
+    def _write_head(self, status: int, headers: HTTPHeaders, body: bytes) -> bool:
+        """Write a head, and a body that is whole; return whether the client is still there."""
         if self._connection.stream.closed():
-            return
+            return False
         for name, value in self._fixed.items():
             headers[name] = value
         headers["Content-Security-Policy"] = NO_CONTENT_POLICY
@@ -197,15 +282,52 @@ class ForwardExchange(HTTPMessageDelegate):
         self._connection.write_headers(
             ResponseStartLine("", status, _reason(status)), headers, body or None
         )
-        self._connection.finish()
+        return True
+
+
+def plugin_request(
+    request: HTTPServerRequest, places: PluginPlaces, session: Session
+) -> tuple[Address, PluginRequest]:
+    """Return what a plugin gets to see of a request, without its body, and the plugin's actor.
+
+    Raises:
+        NotFound: no plugin is at this path.
+    """
+    actor, target = places.find(request.uri or "/")
+    return actor, PluginRequest(
+        method=request.method or "GET",
+        target=target,
+        headers=request_headers(
+            request.headers.get_all(),
+            user=session.username,
+            role=session.role,
+            client_address=request.remote_ip or "",
+            scheme=request.protocol,
+            host=request.headers.get("Host", ""),
+        ),
+        body=None,
+        user=session.username,
+        role=session.role,
+        id=places.next_request_id(),
+    )
+
+
+def said_length(answer: PluginAnswer) -> str | None:
+    """Return the length that a plugin says its answer's body has."""
+    said = [value for name, value in answer.headers if name.lower() == "content-length"]
+    return said[0] if said and re.fullmatch(r"[0-9]{1,18}", said[0]) else None
 
 
 def length_for_head(answer: PluginAnswer) -> str:
     """Return the length that the body would have, which plugins say or send (RFC 9110, 8.6)."""
-    said = [value for name, value in answer.headers if name.lower() == "content-length"]
-    if not answer.body and said and re.fullmatch(r"[0-9]{1,18}", said[0]):
-        return said[0]
-    return str(len(answer.body))
+    return (said_length(answer) if not answer.body else None) or str(len(answer.body or b""))
+
+
+def _is_large(headers: HTTPHeaders) -> bool:
+    if "Transfer-Encoding" in headers:
+        return True
+    length = headers.get("Content-Length", "0")
+    return length.isascii() and length.isdigit() and int(length) > WHOLE_BODY_BYTES
 
 
 @functools.lru_cache(maxsize=4)

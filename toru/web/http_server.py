@@ -209,13 +209,26 @@ class BodyGuard(HTTPMessageDelegate):
         is_head: bool,
         limit: int | None,
         timeout_s: float | None,
+        idle_s: float | None,
         hsts: bool,
     ) -> None:
+        """Create a guard.
+
+        Args:
+            delegate: takes the request.
+            connection: where it comes from.
+            is_head: whether the answer must have no body.
+            limit: the most bytes that the body may have.
+            timeout_s: seconds that all of the body may take.
+            idle_s: seconds that may pass without any of it, while the delegate takes it.
+            hsts: whether a refusal asks for HTTPS.
+        """
         self._delegate = delegate
         self._connection = connection
         self._is_head = is_head
         self._limit = limit
         self._timeout_s = timeout_s
+        self._idle_s = idle_s
         self._hsts = hsts
         self._received = 0
         self._refused = False
@@ -229,9 +242,8 @@ class BodyGuard(HTTPMessageDelegate):
             headers.pop("Expect", None)  # or Tornado would invite the body
             return self._refuse(self._too_large())
         has_body = "Content-Length" in headers or "Transfer-Encoding" in headers
-        if has_body and self._timeout_s is not None:
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(self._timeout_s, self._too_slow)
+        if has_body:
+            self._start_timer(self._timeout_s or self._idle_s)
         return self._delegate.headers_received(start_line, headers)
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
@@ -243,7 +255,8 @@ class BodyGuard(HTTPMessageDelegate):
             return None
         if self._exceeds(self._received):
             return self._refuse(self._too_large())
-        return self._delegate.data_received(chunk)
+        taken = self._delegate.data_received(chunk)
+        return taken if self._idle_s is None else self._go_on_when(taken)
 
     def finish(self) -> None:
         """The whole body is there."""
@@ -266,10 +279,23 @@ class BodyGuard(HTTPMessageDelegate):
     def _too_large(self) -> TooLarge:
         return TooLarge(f"The body may have at most {self._limit:,} bytes.")
 
-    def _too_slow(self) -> None:
+    async def _go_on_when(self, taken: Awaitable[None] | None) -> None:
+        """Count the client's idle time from when the delegate has taken what there was."""
+        self._stop_timer()
+        if taken is not None:
+            await taken
+        if not self._refused:
+            self._start_timer(self._idle_s)
+
+    def _start_timer(self, seconds: float | None) -> None:
+        if seconds is not None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(seconds, self._too_slow, seconds)
+
+    def _too_slow(self, seconds: float) -> None:
         if not self._refused:
             self._delegate.on_connection_close()
-            sentence = f"The body did not come within {self._timeout_s:g} seconds."
+            sentence = f"The body did not come within {seconds:g} seconds."
             self._waiting = asyncio.ensure_future(self._refuse(RequestTimeout(sentence)))
 
     async def _refuse(self, error: ToruError) -> None:

@@ -24,6 +24,8 @@ class Services:
 
     Attributes:
         open_client: makes the actor of a WebSocket connection and returns its address.
+        open_plugin_socket: makes the actor of a WebSocket that a plugin has taken: the connection,
+            its session, the plugin's actor, the number of the request.
         close_client: ends the actor of a WebSocket connection that is gone.
         started_at: when the hub started, RFC 3339 UTC.
     """
@@ -47,6 +49,7 @@ class Services:
     outputs: Address
     started_at: str
     open_client: Callable[[Any, Session], Address]
+    open_plugin_socket: Callable[[Any, Session, Address, int], Address]
     close_client: Callable[[Address], None]
 
 
@@ -56,6 +59,7 @@ def services_of(
     places: PluginPlaces,
     *,
     open_client: Callable[[Any, Session], Address],
+    open_plugin_socket: Callable[[Any, Session, Address, int], Address],
     close_client: Callable[[Address], None],
 ) -> Services:
     """Return the services of a system, whose actors may start before or after."""
@@ -80,5 +84,6 @@ def services_of(
         outputs=at(OUTPUTS),
         started_at=utc_now(),
         open_client=open_client,
+        open_plugin_socket=open_plugin_socket,
         close_client=close_client,
     )

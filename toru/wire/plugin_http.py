@@ -45,12 +45,37 @@ class BodyNotText(ToruError):
     default_code: ClassVar[str] = "body_not_text"
 
 
+class HttpRequest(msgspec.Struct, frozen=True):
+    """A request for a plugin, or a WebSocket that is to be opened.
+
+    Attributes:
+        method: the HTTP method.
+        path: ``/<rest>``, raw, without the query.
+        query: raw, without the question mark.
+        headers: those that the plugin may see.
+        body: the whole body, empty for none; None when it follows in pieces.
+        user: the name of the session's user.
+        role: of the session.
+    """
+
+    method: str
+    path: str
+    query: str
+    headers: tuple[Header, ...]
+    body: bytes | None
+    user: str
+    role: str
+
+
 class HttpAnswer(msgspec.Struct, frozen=True):
-    """A plugin's answer: a status from 100 to 599, headers that a message may have, the body."""
+    """A plugin's answer: a status from 100 to 599, headers that a message may have, the body.
+
+    The body is None when it follows in pieces.
+    """
 
     status: int
     headers: tuple[Header, ...]
-    body: bytes
+    body: bytes | None
 
 
 def text_of(body: bytes) -> str:
@@ -65,7 +90,9 @@ def text_of(body: bytes) -> str:
         raise BodyNotText("This plugin takes only bodies of text (UTF-8).") from None
 
 
-def checked_answer(status: object, headers: Iterable[Header], body: str | bytes) -> HttpAnswer:
+def checked_answer(
+    status: object, headers: Iterable[Header], body: str | bytes | None
+) -> HttpAnswer:
     """Return an answer that may be passed on.
 
     Raises:
@@ -77,7 +104,7 @@ def checked_answer(status: object, headers: Iterable[Header], body: str | bytes)
     fault = header_fault(kept)
     if fault is not None:
         raise BadAnswer(f"The plugin's answer cannot be passed on. {fault}")
-    if isinstance(body, bytes):
+    if body is None or isinstance(body, bytes):
         return HttpAnswer(status, kept, body)
     try:
         return HttpAnswer(status, kept, body.encode("utf-8"))

@@ -3,9 +3,6 @@
 Runs on: any thread, one at a time; no clock and no I/O of its own. Bytes go in by `Session.feed`,
 what they mean comes out as events; whatever is called, `Session.output` then has the bytes to
 send. `Session.tick` is to be called about once a second. Moments are monotonic seconds.
-
-Streamed requests, server-sent events and WebSockets have their messages in ``plugin_v2``, and are
-refused here.
 """
 
 from __future__ import annotations
@@ -19,16 +16,17 @@ from toru.wire import plugin_session_events as told
 from toru.wire import plugin_v2 as v2
 from toru.wire.frames import DataFrame, Frame, FrameDecoder, FrameError
 from toru.wire.plugin_calls import CallBook
-from toru.wire.plugin_exchange import Exchange, Request
-from toru.wire.plugin_http import ProtocolFault
+from toru.wire.plugin_exchange import Exchange
+from toru.wire.plugin_http import HttpRequest, ProtocolFault
 from toru.wire.plugin_liveness import Liveness
 from toru.wire.plugin_session_events import Outbox, SessionEvent
 
 HELLO_S = 5.0
 FRAME_S = 10.0
 """A frame that has begun is whole within this time."""
+HEAD_S = 30.0
 
-FEATURES = ("http", "kv", "log", "event", "task", "config", "health")
+FEATURES = ("http", "stream", "ws", "kv", "log", "event", "task", "config", "health")
 LIMITS: dict[str, int] = {
     "json_bytes": v2.MAX_JSON_BYTES,
     "data_bytes": v2.MAX_DATA_BYTES,
@@ -90,7 +88,7 @@ class Session:
     @property
     def open_requests(self) -> int:
         """Requests that the plugin works on."""
-        return len(self._exchange.streams.open)
+        return len(list(self._exchange.streams.under_way()))
 
     @property
     def waiting_requests(self) -> int:
@@ -141,27 +139,77 @@ class Session:
             )
         )
 
-    def request(self, request: Request, *, now: float, unsent_bytes: int = 0) -> int:
+    def request(
+        self,
+        request: HttpRequest,
+        *,
+        now: float,
+        deadline_s: float = HEAD_S,
+        request_id: str = "",
+        unsent_bytes: int = 0,
+    ) -> int:
         """Send a request, at once or when it is its turn; return its id.
 
-        ``Answered`` or ``Failed`` follows, unless `cancel` is called or the connection ends.
+        ``Answered`` or ``Failed`` follows, unless `cancel` is called or the connection ends. After
+        an answer without a body ``BodyCame`` follows until its end, or ``Failed``.
 
         Args:
-            request: what is asked.
+            request: the request.
             now: monotonic seconds.
+            deadline_s: seconds until the head of the answer must be there, from the request's end.
+            request_id: for tracing only.
             unsent_bytes: how much of earlier `output` the socket has not taken yet.
 
         Raises:
-            BodyNotText: the body is not UTF-8.
+            BodyNotText: an inline body is not UTF-8.
             TooLarge: the message is over the limit of a JSON frame.
             TooManyRequests: as many wait as may.
             Unavailable: the plugin is not ready, or goes away.
         """
-        if self.phase != "ready":
-            raise Unavailable("The plugin is being started.", code="plugin_starting")
-        if self._draining != "no" or self._peer_leaves:
-            raise Unavailable("The plugin is being stopped.", code="plugin_stopping")
-        return self._exchange.request(request, now=now, unsent_bytes=unsent_bytes)
+        self._check_open()
+        return self._exchange.request(
+            request,
+            now=now,
+            deadline_s=deadline_s,
+            request_id=request_id,
+            unsent_bytes=unsent_bytes,
+        )
+
+    def open_socket(
+        self,
+        request: HttpRequest,
+        *,
+        now: float,
+        deadline_s: float = HEAD_S,
+        unsent_bytes: int = 0,
+    ) -> int:
+        """Ask for a WebSocket; return its id.
+
+        ``SocketOpened``, ``Answered`` (a refusal) or ``Failed`` follows, unless `close_socket` is
+        called; after the first ``SocketCame`` until ``SocketClosed`` or ``Failed``.
+
+        Raises:
+            TooLarge, TooManyRequests, Unavailable: as for `request`.
+        """
+        self._check_open()
+        return self._exchange.open_socket(
+            request, now=now, deadline_s=deadline_s, unsent_bytes=unsent_bytes
+        )
+
+    def write(
+        self, stream_id: int, data: bytes, *, end: bool, now: float, text: bool = False
+    ) -> bool:
+        """Send a piece of a body or of a message; see `Exchange.write`."""
+        return self._exchange.write(stream_id, data, end=end, now=now, text=text)
+
+    def take(self, stream_id: int, size: int, now: float) -> None:
+        """Give back the credit for bytes of ``BodyCame`` or ``SocketCame`` that were passed on."""
+        self._exchange.take(stream_id, size, now)
+
+    def close_socket(self, stream_id: int, code: int, now: float) -> list[SessionEvent]:
+        """Close a WebSocket; nothing of it follows."""
+        self._exchange.close_socket(stream_id, code, now)
+        return self._events()
 
     def cancel(self, request: int, reason: str, now: float) -> list[SessionEvent]:
         """Give up a request, for instance because the browser has left; nothing of it follows."""
@@ -202,12 +250,16 @@ class Session:
         """
         self._outbox.send(v2.Event(name=name, data=data))
 
-    def goaway(self) -> list[SessionEvent]:
-        """Take no new requests; those that wait fail. ``Drained`` follows, perhaps at once."""
+    def goaway(self, now: float) -> list[SessionEvent]:
+        """Take no new requests; ``Drained`` follows, perhaps at once.
+
+        Those that wait fail; event streams and WebSockets, which would not end, are ended.
+        """
         if self._draining == "no":
             self._draining = "asked"
             self._outbox.send(v2.Goaway(last_id=self._exchange.streams.last_id))
             self._exchange.fail_unsent("The plugin is being stopped.")
+            self._exchange.end_lasting("The plugin is being stopped.", now)
         return self._events()
 
     def shutdown(self) -> None:
@@ -260,6 +312,12 @@ class Session:
         self._look_for_life(now)
         return self._events()
 
+    def _check_open(self) -> None:
+        if self.phase != "ready":
+            raise Unavailable("The plugin is being started.", code="plugin_starting")
+        if self._draining != "no" or self._peer_leaves:
+            raise Unavailable("The plugin is being stopped.", code="plugin_stopping")
+
     def _check_connection(self, now: float) -> None:
         if self.phase == "hello" and now >= self._hello_deadline:
             raise ProtocolFault(f"It did not answer hello within {HELLO_S:g} seconds.", "DEADLINE")
@@ -301,7 +359,7 @@ class Session:
         if isinstance(frame, DataFrame):
             if self.phase == "hello":
                 raise ProtocolFault("It sent data before hello_ok.")
-            self._exchange.data(frame, now)
+            self._exchange.data(frame)
             return
         message = self._decode(frame, now)
         if message is None:
@@ -347,8 +405,8 @@ class Session:
                 self.limits[name] = min(limit, asked)
         self._outbox.limit_bytes = max(self.limits["json_bytes"], _SMALLEST_FRAME_BYTES)
         self._exchange.streams.max_open = self.limits["streams"]
-        self._exchange.stream_credit = self.limits["stream_credit"]
-        self._exchange.connection_credit = self.limits["connection_credit"]
+        self._exchange.agree(self.limits["stream_credit"], self.limits["connection_credit"])
+        self._exchange.data_bytes = self.limits["data_bytes"]
         self._calls = CallBook(self.limits["calls"], self.limits["calls_per_s"])
 
     def _message(self, message: v2.Message, now: float) -> None:
@@ -359,8 +417,14 @@ class Session:
                 self._call(message, now)
             case v2.Ping(n=number):
                 self._outbox.send(v2.Pong(n=number))
-            case v2.Pong() | v2.Window():
-                pass  # it was heard; and credit for data is not needed while none is sent
+            case v2.Pong():
+                pass  # it was heard
+            case v2.Window(id=about, add=add):
+                self._exchange.credit(about, add)
+            case v2.WsAccept(id=about):
+                self._exchange.accepted(about, now)
+            case v2.WsClose(id=about, code=code):
+                self._exchange.closed(about, code)
             case v2.Ready():
                 self._ready(now)
             case v2.Status(text=text, extend_ms=extend_ms):

@@ -39,14 +39,50 @@ class StartStatus(msgspec.Struct, frozen=True):
 
 
 class Answered(msgspec.Struct, frozen=True):
-    """A request has its answer."""
+    """A request has its answer; where that has no body, pieces of it follow as `BodyCame`."""
 
     id: int
     answer: HttpAnswer
 
 
+class BodyCame(msgspec.Struct, frozen=True):
+    """A piece of an answer's body; `Session.take` is to be called when it has been passed on."""
+
+    id: int
+    data: bytes
+    end: bool
+
+
+class MayWrite(msgspec.Struct, frozen=True):
+    """More may be sent of a body or message of which `Session.write` did not take all."""
+
+    id: int
+
+
+class SocketOpened(msgspec.Struct, frozen=True):
+    """The plugin has taken a WebSocket."""
+
+    id: int
+
+
+class SocketCame(msgspec.Struct, frozen=True):
+    """A fragment of a message on a WebSocket; ``end``: its last. `Session.take` as for bodies."""
+
+    id: int
+    data: bytes
+    text: bool
+    end: bool
+
+
+class SocketClosed(msgspec.Struct, frozen=True):
+    """The plugin has closed a WebSocket."""
+
+    id: int
+    code: int
+
+
 class Failed(msgspec.Struct, frozen=True):
-    """A request has no answer.
+    """A request has no answer, or not all of its body; a WebSocket was refused, or is lost.
 
     Attributes:
         id: the request.
@@ -117,6 +153,11 @@ SessionEvent = (
     | BecameReady
     | StartStatus
     | Answered
+    | BodyCame
+    | MayWrite
+    | SocketOpened
+    | SocketCame
+    | SocketClosed
     | Failed
     | Called
     | CallEnded

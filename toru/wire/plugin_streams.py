@@ -5,13 +5,18 @@ Runs on: any thread; pure. Moments are monotonic seconds.
 
 from __future__ import annotations
 
+import itertools
 from collections import OrderedDict
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from toru.errors import Unavailable
-from toru.wire.plugin_v2 import LAST_ID, HttpHead
+from toru.wire.plugin_v2 import LAST_ID
 
 MAX_OPEN = 64
 MAX_WAITING = 64
+MAX_LASTING = 1024
+"""Event streams and WebSockets, which last as long as somebody watches, and so do not count."""
 CANCEL_S = 5.0
 """How long a cancelled request still counts as open, while the plugin ends it."""
 
@@ -22,29 +27,84 @@ class TooManyRequests(Unavailable):
     default_code = "plugin_busy"
 
 
+class Piece(NamedTuple):
+    """A piece of a request's body or of a WebSocket's message.
+
+    Attributes:
+        data: its bytes.
+        end: whether the body or the message ends with it.
+        text: whether the message is text.
+    """
+
+    data: bytes
+    end: bool
+    text: bool
+
+
 class Stream:
-    """One request that has no whole answer.
+    """One request that has no whole answer, or a WebSocket.
 
     Attributes:
         id: its id on the connection.
         frame: what is to be sent while it waits; empty afterwards.
-        deadline: when its head, or the next piece of its body, must be there.
-        head: the head of a streamed answer.
-        body: what has come of it.
+        deadline: when its head, or the next piece of its body, must be there; may be infinite.
+        head_s: seconds that the head may take once the request is whole.
+        is_socket: whether it is a WebSocket.
+        begun: whether its head is there, or the WebSocket was taken.
+        lasts: whether it is an event stream, or a WebSocket that was taken.
+        sends: whether more of the request's body is to come.
+        pending: what could not be sent for want of credit.
+        credit: bytes of data that may be sent.
         received_bytes: of data frames.
         granted_bytes: credit that the plugin has for them.
+        taken_bytes: of those received, what was passed on.
     """
 
-    __slots__ = ("body", "deadline", "frame", "granted_bytes", "head", "id", "received_bytes")
+    __slots__ = (
+        "begun",
+        "credit",
+        "deadline",
+        "frame",
+        "granted_bytes",
+        "head_s",
+        "id",
+        "is_socket",
+        "lasts",
+        "pending",
+        "received_bytes",
+        "sends",
+        "taken_bytes",
+    )
 
-    def __init__(self, stream_id: int, frame: bytes, deadline: float, granted_bytes: int) -> None:
+    def __init__(
+        self,
+        stream_id: int,
+        frame: bytes,
+        *,
+        deadline: float,
+        head_s: float,
+        credit: int,
+        sends: bool,
+        is_socket: bool,
+    ) -> None:
         self.id = stream_id
         self.frame = frame
         self.deadline = deadline
-        self.head: HttpHead | None = None
-        self.body = bytearray()
+        self.head_s = head_s
+        self.is_socket = is_socket
+        self.begun = False
+        self.lasts = False
+        self.sends = sends
+        self.pending: Piece | None = None
+        self.credit = credit
         self.received_bytes = 0
-        self.granted_bytes = granted_bytes
+        self.granted_bytes = credit
+        self.taken_bytes = 0
+
+    @property
+    def untaken_bytes(self) -> int:
+        """What was received and not passed on."""
+        return self.received_bytes - self.taken_bytes
 
 
 class StreamBook:
@@ -53,6 +113,7 @@ class StreamBook:
     def __init__(self) -> None:
         self.max_open = MAX_OPEN
         self.open: dict[int, Stream] = {}
+        self.lasting: dict[int, Stream] = {}
         self.waiting: OrderedDict[int, Stream] = OrderedDict()
         self._cancelled: dict[int, float] = {}
         self._next_id = 1
@@ -97,11 +158,24 @@ class StreamBook:
 
     def find(self, stream_id: int) -> Stream | None:
         """Return a request that is under way."""
-        return self.open.get(stream_id)
+        return self.open.get(stream_id) or self.lasting.get(stream_id)
+
+    def under_way(self) -> Iterator[Stream]:
+        """Return all requests that are under way."""
+        return itertools.chain(self.open.values(), self.lasting.values())
+
+    def let_last(self, stream: Stream) -> bool:
+        """Count a request no more, because it lasts; return False when too many do."""
+        if len(self.lasting) >= MAX_LASTING:
+            return False
+        self.lasting[stream.id] = self.open.pop(stream.id)
+        stream.lasts = True
+        return True
 
     def finish(self, stream_id: int) -> None:
         """Forget a request that has its answer, or never gets one."""
         self.open.pop(stream_id, None)
+        self.lasting.pop(stream_id, None)
         self.waiting.pop(stream_id, None)
         self._cancelled.pop(stream_id, None)
 
@@ -109,6 +183,8 @@ class StreamBook:
         """Give a request up; return whether the plugin has to be told."""
         if self.waiting.pop(stream_id, None) is not None:
             return False
+        if self.lasting.pop(stream_id, None) is not None:
+            return True
         if self.open.pop(stream_id, None) is None:
             return False
         self._cancelled[stream_id] = now + CANCEL_S
@@ -121,7 +197,7 @@ class StreamBook:
 
     def late(self, now: float) -> list[int]:
         """Return the requests whose deadline has passed."""
-        every = (*self.open.values(), *self.waiting.values())
+        every = (*self.under_way(), *self.waiting.values())
         return [stream.id for stream in every if stream.deadline <= now]
 
     def _has_room(self) -> bool:

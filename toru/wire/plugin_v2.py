@@ -22,6 +22,7 @@ MAX_DATA_BYTES = 64 * 1024
 MAX_ERROR_CHARS = 4096
 MAX_REQUEST_ID_CHARS = 64
 LAST_ID = 2**32 - 1
+WS_GOING_AWAY = 1001
 
 Id = Annotated[int, msgspec.Meta(ge=0, le=LAST_ID)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
@@ -117,6 +118,7 @@ class WsOpen(Message, frozen=True, tag="ws_open"):
     headers: tuple[Header, ...]
     user: str
     role: str
+    query: str = ""
 
 
 class WsAccept(Message, frozen=True, tag="ws_accept"):

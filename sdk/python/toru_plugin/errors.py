@@ -5,6 +5,7 @@ Runs on: any thread.
     PluginError              the plugin, or how it uses this library, is wrong
     ├── HttpError            raised in a handler: the answer has this status and sentence
     ├── CallError            the core refused a call, or did not answer it
+    ├── Disconnected         whoever is at the other end has left
     ├── FrameError           the other side broke the framing
     └── NeedsConfiguration   raised in on_start: do not restart, a person must act
 """
@@ -48,11 +49,25 @@ class CallError(PluginError):
         self.retryable = retryable
 
 
+class Disconnected(PluginError):
+    """Whoever is at the other end of a request or a WebSocket has left.
+
+    A handler need not catch it: it ends the handler, and is no fault.
+
+    Attributes:
+        code: a WebSocket's close code (RFC 6455, 7.4), such as 1000 or 1001; 1006 for a request.
+    """
+
+    def __init__(self, code: int = 1006, sentence: str = "the other side has left") -> None:
+        super().__init__(sentence)
+        self.code = code
+
+
 class FrameError(PluginError):
     """The other side broke the framing; nothing after this point can be understood.
 
     Attributes:
-        code: ``BAD_FRAME`` or ``TOO_LARGE``.
+        code: ``BAD_FRAME``, ``TOO_LARGE`` or ``FLOW``.
     """
 
     def __init__(self, code: str, sentence: str) -> None:

@@ -19,6 +19,7 @@ MAX_JSON_BYTES_V1 = 16 * 1024 * 1024
 MAX_JSON_BYTES_V2 = 1024 * 1024
 MAX_DATA_BYTES = 64 * 1024
 FLAG_END = 1
+FLAG_TEXT = 2
 
 _LENGTH = struct.Struct("!I")
 _DATA_HEAD = struct.Struct("!BBHI")
@@ -55,10 +56,10 @@ def encode(message: Message, max_bytes: int) -> bytes:
     return _LENGTH.pack(len(payload)) + payload
 
 
-def encode_data(stream_id: int, data: bytes, *, end: bool) -> bytes:
+def encode_data(stream_id: int, data: bytes | memoryview, flags: int = 0) -> bytes:
     """Return the frame of raw bytes."""
-    head = _DATA_HEAD.pack(_DATA_START, FLAG_END if end else 0, 0, stream_id)
-    return _LENGTH.pack(len(head) + len(data)) + head + data
+    head = _DATA_HEAD.pack(_DATA_START, flags, 0, stream_id)
+    return b"".join((_LENGTH.pack(len(head) + len(data)), head, data))
 
 
 class FrameDecoder:

@@ -17,6 +17,8 @@ from .errors import PluginError
 
 HANDLER_THREADS = 64
 HOOK_THREADS = 4
+STREAM_THREADS = 256
+"""For the iterators of answers that are no coroutines; some of them may wait for long."""
 
 
 class Link(Protocol):
@@ -49,10 +51,11 @@ class Host:
         self.link: Link | None = None
         self._handlers = ThreadPoolExecutor(HANDLER_THREADS, "handler")
         self._hooks = ThreadPoolExecutor(HOOK_THREADS, "hook")
+        self._streams = ThreadPoolExecutor(STREAM_THREADS, "stream")
 
     def close(self) -> None:
         """Take no more work; threads that are busy go on."""
-        for pool in (self._handlers, self._hooks):
+        for pool in (self._handlers, self._hooks, self._streams):
             pool.shutdown(wait=False)
 
     def current_link(self) -> Link:
@@ -83,6 +86,24 @@ class Host:
         context = contextvars.copy_context()
         result = await self.loop.run_in_executor(pool, context.run, function)
         return await result if inspect.isawaitable(result) else result
+
+    def in_stream_thread(self, function: Callable[[], Any]) -> asyncio.Future[Any]:
+        """Call a function of an answer's iterator on a thread."""
+        context = contextvars.copy_context()
+        return self.loop.run_in_executor(self._streams, context.run, function)
+
+    def wait(self, work: Coroutine[Any, Any, Any]) -> Any:
+        """Wait on a plain function's thread for work on the loop, and return its result.
+
+        Raises:
+            PluginError: it was called on the loop, which must not wait.
+        """
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return asyncio.run_coroutine_threadsafe(work, self.loop).result()
+        work.close()
+        raise PluginError('use "async for" in an async function')
 
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
         """Return what to await on a loop; on any other thread, wait and return the result."""

@@ -5,60 +5,33 @@ Runs on: any thread.
 
 from __future__ import annotations
 
+import io
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Union
+import os
+from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING, Any, BinaryIO, Union
 from urllib.parse import parse_qsl, unquote
 
+from .bodies import Body, BodyReader, BodyStream, LimitedBody, WholeBody, collect
 from .errors import HttpError, PluginError
+from .headers import Headers, HeaderSource, check_header
 
-HeaderPairs = list[tuple[str, str]]
-HeaderSource = Union[Mapping[str, Any], Iterable[Any], None]
-Body = Union[str, bytes, dict[str, Any], list[Any], int, float, bool, None]
+if TYPE_CHECKING:
+    from .host import Host
 
-_TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+Content = Union[str, bytes, dict[str, Any], list[Any], int, float, bool, None]
 
-
-class Headers(Mapping[str, str]):
-    """Header fields; names are compared without case, and the first of several values wins.
-
-    Args:
-        source: a mapping, or pairs of name and value.
-    """
-
-    def __init__(self, source: HeaderSource = None) -> None:
-        items: Iterable[Any] = source.items() if isinstance(source, Mapping) else source or ()
-        self.pairs: HeaderPairs = [(str(name), str(value)) for name, value in items]
-
-    def __getitem__(self, name: str) -> str:
-        for have, value in self.pairs:
-            if have.lower() == name.lower():
-                return value
-        raise KeyError(name)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter({name.lower(): None for name, _ in self.pairs})
-
-    def __len__(self) -> int:
-        return len({name.lower() for name, _ in self.pairs})
-
-    def __repr__(self) -> str:
-        return f"Headers({self.pairs!r})"
-
-    def get_all(self, name: str) -> list[str]:
-        """Return every value of a header."""
-        return [value for have, value in self.pairs if have.lower() == name.lower()]
+EVENT_STREAM = "text/event-stream"
 
 
 class Request:
-    """An HTTP request.
+    """An HTTP request, or what a WebSocket was opened with.
 
     Attributes:
         method: ``GET``, ``POST`` and so on.
         path: without the query, as it was sent (percent-encoded).
         query_string: what follows the question mark.
         headers: the header fields.
-        text: the body; empty when there is none.
         user: the name of whoever is logged in; None when the core did not say.
         role: ``admin`` or ``client``.
         params: what the placeholders of the route stand for.
@@ -72,6 +45,7 @@ class Request:
         query_string: str = "",
         headers: HeaderSource = None,
         text: str = "",
+        body: Body | None = None,
         user: str | None = None,
         role: str | None = None,
     ) -> None:
@@ -79,10 +53,13 @@ class Request:
         self.path = path or "/"
         self.query_string = query_string
         self.headers = Headers(headers)
-        self.text = text
         self.user = user if user is not None else _named(self.headers)
         self.role = role if role is not None else self.headers.get("X-Toru-Role")
         self.params: dict[str, str] = {}
+        self._content: bytes | None = text.encode("utf-8", "replace") if body is None else None
+        self._body = body
+        self._host: Host | None = None
+        self._reader: BinaryIO | None = None
 
     @property
     def query(self) -> dict[str, str]:
@@ -94,6 +71,23 @@ class Request:
         pairs = parse_qsl(self.query_string, keep_blank_values=True)
         return [value for have, value in pairs if have == name]
 
+    def content(self) -> bytes:
+        """Return the body as it was sent; empty when there is none.
+
+        Raises:
+            PluginError: the route takes it with ``stream=True``.
+        """
+        if self._content is None:
+            raise PluginError(
+                "this route takes its body as a stream: use request.stream() or request.reader"
+            )
+        return self._content
+
+    @property
+    def text(self) -> str:
+        """The body as text; what is no UTF-8 becomes question marks."""
+        return self.content().decode("utf-8", "replace")
+
     def json(self) -> Any:
         """Return the body as JSON.
 
@@ -101,9 +95,48 @@ class Request:
             HttpError: it is none; left alone, this answers 400.
         """
         try:
-            return json.loads(self.text)
+            return json.loads(self.content())
         except (ValueError, RecursionError):
             raise HttpError(400, "The body is not valid JSON.", "bad_request") from None
+
+    def stream(self) -> BodyStream:
+        """Return the body's pieces (bytes) as they come; each comes once.
+
+        For ``async for`` in an ``async`` handler, for a plain ``for`` in a plain one. When the other
+        side leaves before the end, `Disconnected` is raised.
+        """
+        return BodyStream(self._source(), self._host)
+
+    @property
+    def reader(self) -> BinaryIO:
+        """The body as a file that can be read (not sought), for plain handlers."""
+        if self._reader is None:
+            self._reader = io.BufferedReader(BodyReader(self.stream()))
+        return self._reader
+
+    def _source(self) -> Body:
+        if self._body is None:
+            self._body = WholeBody(self.content())
+        return self._body
+
+    # For the library
+
+    def attach(self, host: Host, max_body_bytes: int | None) -> None:
+        """Say where handlers run, and how long the body may be."""
+        self._host = host
+        if max_body_bytes is not None:
+            self._body = LimitedBody(self._source(), max_body_bytes)
+
+    async def load(self) -> None:
+        """Wait for the whole body.
+
+        Raises:
+            HttpError: it is over the limit.
+            Disconnected: its end was lost.
+        """
+        if self._body is not None:
+            self._content = await collect(self._body)
+            self._body = None
 
 
 class Response:
@@ -112,24 +145,32 @@ class Response:
     Attributes:
         text: the body as text; None when there is none, or it is no text.
         data: the body when it is no text.
+        stream: what yields the body.
+        keep_alive_s: seconds of silence after which a comment is sent; None: never.
 
     Args:
         status: the HTTP status, 100 to 599.
         headers: a mapping, or pairs of name and value where a name repeats.
         body: text, bytes, or what becomes JSON (dict, list, number, bool). Bytes that are not
             UTF-8 need protocol 2.
+        stream: instead of ``body``, an asynchronous or plain iterator of bytes (or text), or an
+            open binary file. It is asked for as much as the browser takes, and closed when the
+            browser leaves. With protocol 1 it is collected first.
         content_type: instead of the one that the body's type implies.
 
     Raises:
         PluginError: a value is not allowed.
     """
 
+    keep_alive_s: float | None = None
+
     def __init__(
         self,
         status: int = 200,
         headers: HeaderSource = None,
-        body: Body = None,
+        body: Content = None,
         *,
+        stream: Any = None,
         content_type: str | None = None,
     ) -> None:
         if isinstance(status, bool) or not isinstance(status, int) or not 100 <= status <= 599:
@@ -137,23 +178,81 @@ class Response:
         self.status = int(status)
         self.headers = Headers(headers)
         for name, value in self.headers.pairs:
-            _check_header(name, value)
+            check_header(name, value)
+        self.stream = _checked_stream(stream, body)
         self.text, self.data, implied = _body_of(body)
+        if stream is not None:
+            implied = "application/octet-stream"
         chosen = content_type or implied
         if chosen and "content-type" not in self.headers:
-            _check_header("Content-Type", chosen)
-            self.headers.pairs.append(("Content-Type", chosen))
+            self.set_header("Content-Type", chosen)
+
+    @staticmethod
+    def file(
+        path: str | os.PathLike[str],
+        *,
+        root: str | os.PathLike[str] | None = None,
+        filename: str | None = None,
+        content_type: str | None = None,
+        headers: HeaderSource = None,
+    ) -> Response:
+        """Return an answer that sends a file in pieces; parts of it (``Range``) can be asked for.
+
+        Args:
+            path: the file.
+            root: the folder that it must be in: for paths that somebody else has chosen.
+            filename: makes it a download of that name.
+            content_type: instead of the one that its name implies.
+            headers: further ones.
+
+        Raises:
+            HttpError: 404, there is no such file (in that folder).
+        """
+        from .files import FileResponse
+
+        return FileResponse(path, root, filename, content_type, headers)
 
     def __repr__(self) -> str:
-        return f"Response({self.status}, {self.headers.pairs!r}, {len(self.content())} bytes)"
+        size = "a stream" if self.stream is not None else f"{len(self.content())} bytes"
+        return f"{type(self).__name__}({self.status}, {self.headers.pairs!r}, {size})"
 
     def content(self) -> bytes:
-        """Return the body; empty when there is none."""
+        """Return the body; empty when there is none, or it is a stream."""
         return self.data if self.data is not None else (self.text or "").encode()
+
+    def set_header(self, name: str, value: str) -> None:
+        """Set a header in place of those of the same name."""
+        check_header(name, value)
+        kept = [pair for pair in self.headers.pairs if pair[0].lower() != name.lower()]
+        self.headers.pairs[:] = [*kept, (name, value)]
+
+    # For the library
+
+    @property
+    def lasts(self) -> bool:
+        """Whether it is a stream of events, which ends when somebody leaves."""
+        kind = self.headers.get("Content-Type", "").partition(";")[0]
+        return self.stream is not None and kind.strip().lower() == EVENT_STREAM
+
+    def suit(self, request: Request) -> None:
+        """Become the answer to just this request."""
+
+    def encode(self, item: Any) -> bytes:
+        """Return the bytes of what the stream has yielded; raises TypeError when it has none."""
+        if isinstance(item, str):
+            return item.encode("utf-8", "replace")
+        if isinstance(item, (bytes, bytearray, memoryview)):
+            return bytes(item)
+        raise TypeError(f"a stream yields bytes or str, not {type(item).__name__}")
+
+    def set_body(self, content: bytes) -> None:
+        """Have this body in place of a stream."""
+        self.stream = None
+        self.text, self.data, _ = _body_of(content)
 
     def drop_body(self) -> None:
         """Have no body."""
-        self.text = self.data = None
+        self.stream = self.text = self.data = None
 
 
 def response_of(result: Any) -> Response:
@@ -166,6 +265,8 @@ def response_of(result: Any) -> Response:
         return result
     if result is None:
         return Response(204)
+    if isinstance(result, (AsyncIterator, Iterator)):
+        return Response(200, stream=result)
     return Response(200, body=result)
 
 
@@ -177,6 +278,17 @@ def error_response(error: HttpError, headers: HeaderSource = None) -> Response:
 def _named(headers: Headers) -> str | None:
     user = headers.get("X-Toru-User")
     return None if user is None else unquote(user)
+
+
+def _checked_stream(stream: Any, body: Any) -> Any:
+    if stream is None:
+        return None
+    if body is not None:
+        raise PluginError("an answer has a body or a stream, not both")
+    is_iterable = hasattr(stream, "__aiter__") or hasattr(stream, "__iter__")
+    if not is_iterable or isinstance(stream, (str, bytes, bytearray, memoryview, dict)):
+        raise PluginError(f"a {type(stream).__name__} is no stream; an iterator of bytes is")
+    return stream
 
 
 def _body_of(body: Any) -> tuple[str | None, bytes | None, str | None]:
@@ -201,12 +313,3 @@ def _body_of(body: Any) -> tuple[str | None, bytes | None, str | None]:
 def _whole(text: str) -> str:
     """Return text that has a form in UTF-8: question marks stand for halves of characters."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
-
-
-def _check_header(name: str, value: str) -> None:
-    if not name or not _TOKEN.issuperset(name):
-        raise PluginError(f"{name!r} is no name of a header")
-    if any(ord(char) < 32 and char != "\t" for char in value) or "\x7f" in value:
-        raise PluginError(f"the header {name} has control characters: {value!r}")
-    if any(ord(char) > 0xFF for char in value):
-        raise PluginError(f"the header {name} has characters beyond Latin-1: {value!r}")

@@ -6,21 +6,24 @@ Runs on: made on the main thread at import time; `Plugin.run` takes that thread.
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 import sys
-import traceback
 from typing import TYPE_CHECKING, Any, Callable, TypeVar
 
 from . import assets
-from .errors import HttpError, PluginError
-from .messages import Request, Response, error_response, response_of
+from .errors import PluginError
+from .messages import Request, Response
 from .reports import Events, Log, write_line
-from .routing import MethodNotAllowed, Router
+from .serving import DEFAULT_MAX_BODY_BYTES, Serving
+from .sockets import MAX_MESSAGE_BYTES
 from .storage import Kv
 
 if TYPE_CHECKING:
     from .host import Host
+    from .pieces import Pieces
+    from .sockets import WebSocket
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -38,6 +41,8 @@ class Plugin:
         route: where its routes are in the hub, such as ``/hello``.
         author: for people.
         icon: a character, or a name, for the dashboard.
+        max_body_bytes: how long a request's body may be that is collected for its handler; longer
+            ones are answered with 413. Handlers with ``stream=True`` have no such limit.
 
     Attributes:
         kv: its keys and values; see `Kv`.
@@ -62,6 +67,7 @@ class Plugin:
         route: str,
         author: str | None = None,
         icon: str | None = None,
+        max_body_bytes: int = DEFAULT_MAX_BODY_BYTES,
     ) -> None:
         if not _ID.fullmatch(id):
             raise PluginError(f"the id {id!r} must be 1 to 64 letters, digits and hyphens")
@@ -78,27 +84,33 @@ class Plugin:
         self.start_hooks: list[Callable[[], Any]] = []
         self.stop_hooks: list[Callable[[], Any]] = []
         self.health_check: Callable[[], Any] | None = None
-        self._router = Router()
+        self._serving = Serving(self.log, max_body_bytes)
         self._host: Host | None = None
 
     # What it serves
 
-    def on(self, method: str, path: str) -> Callable[[Function], Function]:
+    def on(
+        self, method: str, path: str, *, stream: bool = False, max_body_bytes: int | None = None
+    ) -> Callable[[Function], Function]:
         """Serve a method at a path with the decorated function.
 
         The function is called with the `Request`, and with the path's placeholders as keywords. It
-        returns a dict or list (JSON), a str (text), a `Response`, or None (204).
+        returns a dict or list (JSON), a str (text), a `Response`, or None (204); or it yields bytes.
 
         Args:
             method: such as ``GET``.
             path: such as ``/api/items/{id}``; ``{rest:path}`` also takes slashes.
+            stream: call the function before the body is there; it reads `Request.stream` or
+                `Request.reader`. Otherwise it has the whole body.
+            max_body_bytes: instead of the plugin's limit; with ``stream``, instead of none.
 
         Raises:
             PluginError: the path is wrong or has a handler already.
         """
 
         def register(function: Function) -> Function:
-            self._router.add(method, path, function)
+            more = {"stream": stream, "max_body_bytes": max_body_bytes}
+            self._serving.routes.add(method, path, function, **more)
             return function
 
         return register
@@ -107,21 +119,46 @@ class Plugin:
         """Serve GET (and HEAD); see `on`."""
         return self.on("GET", path)
 
-    def post(self, path: str) -> Callable[[Function], Function]:
+    def post(self, path: str, **more: Any) -> Callable[[Function], Function]:
         """Serve POST; see `on`."""
-        return self.on("POST", path)
+        return self.on("POST", path, **more)
 
-    def put(self, path: str) -> Callable[[Function], Function]:
+    def put(self, path: str, **more: Any) -> Callable[[Function], Function]:
         """Serve PUT; see `on`."""
-        return self.on("PUT", path)
+        return self.on("PUT", path, **more)
 
-    def patch(self, path: str) -> Callable[[Function], Function]:
+    def patch(self, path: str, **more: Any) -> Callable[[Function], Function]:
         """Serve PATCH; see `on`."""
-        return self.on("PATCH", path)
+        return self.on("PATCH", path, **more)
 
     def delete(self, path: str) -> Callable[[Function], Function]:
         """Serve DELETE; see `on`."""
         return self.on("DELETE", path)
+
+    def websocket(
+        self, path: str, *, max_message_bytes: int = MAX_MESSAGE_BYTES
+    ) -> Callable[[Function], Function]:
+        """Serve WebSockets at a path with the decorated ``async`` function (protocol 2).
+
+        It is called with a `WebSocket`, and with the path's placeholders as keywords.
+
+        Args:
+            path: as for `on`.
+            max_message_bytes: how long a message may be; a longer one closes it with 1009.
+
+        Raises:
+            PluginError: the path is wrong or has a handler already, or the function is not
+                ``async``.
+        """
+
+        def register(function: Function) -> Function:
+            if not inspect.iscoroutinefunction(function):
+                raise PluginError(f"the WebSocket {path} needs an async function")
+            more = {"max_message_bytes": max_message_bytes}
+            self._serving.sockets.add("GET", path, function, **more)
+            return function
+
+        return register
 
     def bundle(self, file: str = "bundle.js") -> None:
         """Serve a file beside the calling module as the plugin's page, ``/bundle.js``."""
@@ -145,7 +182,7 @@ class Plugin:
         def serve(_: Request) -> Response:
             return Response(200, body=assets.read(module, file), content_type=kind)
 
-        self._router.add("GET", path, serve)
+        self._serving.routes.add("GET", path, serve)
 
     # Its life
 
@@ -262,27 +299,19 @@ class Plugin:
 
     # Serving; called by the sessions and the test kit
 
-    async def handle(self, request: Request) -> Response:
-        """Answer a request; whatever a handler does wrong becomes a 500 and a log line."""
-        response = await self._respond(request)
-        if request.method == "HEAD" or response.status in (204, 304) or response.status < 200:
-            response.drop_body()
-        return response
+    async def handle(self, request: Request) -> tuple[Response, Pieces | None]:
+        """Answer a request; see `Serving.handle`."""
+        return await self._serving.handle(self._running_host(), request)
 
-    async def _respond(self, request: Request) -> Response:
-        if self._host is None:
-            raise PluginError("the plugin does not run yet")
-        try:
-            handler, request.params = self._router.find(request.method, request.path)
-            return response_of(await self._host.invoke(handler, request, **request.params))
-        except MethodNotAllowed as error:
-            return error_response(error, {"Allow": ", ".join(error.allowed)})
-        except HttpError as error:
-            return error_response(error)
-        except Exception:
-            return self.failed(f"{request.method} {request.path} failed", traceback.format_exc())
+    async def serve_socket(self, socket: WebSocket) -> Response | None:
+        """Serve a WebSocket to its end; see `Serving.serve_socket`."""
+        return await self._serving.serve_socket(self._running_host(), socket)
 
     def failed(self, message: str, details: str) -> Response:
         """Log a fault and return the answer that says no more than that there was one."""
-        self.log.error(message, error=details)
-        return error_response(HttpError(500, "The plugin failed; see its log.", "internal"))
+        return self._serving.failed(message, details)
+
+    def _running_host(self) -> Host:
+        if self._host is None:
+            raise PluginError("the plugin does not run yet")
+        return self._host

@@ -17,12 +17,25 @@ _PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)(:path)?\}")
 
 
 class Route(NamedTuple):
-    """A method and a pattern of paths, and what serves them."""
+    """A method and a pattern of paths, and what serves them.
+
+    Attributes:
+        method: in capitals.
+        pattern: as it was written.
+        regex: what a path must match.
+        handler: what serves it.
+        stream: whether the handler reads the request's body piece by piece.
+        max_body_bytes: of a request's body; None: as for the plugin.
+        max_message_bytes: of a WebSocket's messages; None: as usual.
+    """
 
     method: str
     pattern: str
     regex: re.Pattern[str]
     handler: Handler
+    stream: bool = False
+    max_body_bytes: int | None = None
+    max_message_bytes: int | None = None
 
 
 class MethodNotAllowed(HttpError):
@@ -39,13 +52,14 @@ class Router:
     def __init__(self) -> None:
         self.routes: list[Route] = []
 
-    def add(self, method: str, pattern: str, handler: Handler) -> None:
+    def add(self, method: str, pattern: str, handler: Handler, **more: Any) -> None:
         """Add a route.
 
         Args:
             method: such as ``GET``; that also serves ``HEAD``.
             pattern: a path; ``{name}`` stands for one segment, ``{name:path}`` for all that follow.
             handler: called with the request, and the placeholders as keywords.
+            more: further fields of `Route`.
 
         Raises:
             PluginError: the pattern is wrong, or there already.
@@ -53,10 +67,10 @@ class Router:
         method = method.upper()
         if any((route.method, route.pattern) == (method, pattern) for route in self.routes):
             raise PluginError(f"{method} {pattern} has two handlers")
-        self.routes.append(Route(method, pattern, _compiled(pattern), handler))
+        self.routes.append(Route(method, pattern, _compiled(pattern), handler, **more))
 
-    def find(self, method: str, path: str) -> tuple[Handler, dict[str, str]]:
-        """Return the handler of a request and what the placeholders stand for.
+    def find(self, method: str, path: str) -> tuple[Route, dict[str, str]]:
+        """Return the route of a request and what the placeholders stand for.
 
         Raises:
             HttpError: 404 when there is none, 405 when there is one for other methods.
@@ -68,7 +82,7 @@ class Router:
                 continue
             if route.method == method or (method == "HEAD" and route.method == "GET"):
                 values = found.groupdict()
-                return route.handler, {name: unquote(value) for name, value in values.items()}
+                return route, {name: unquote(value) for name, value in values.items()}
             allowed.append(route.method)
         if allowed:
             raise MethodNotAllowed(method, sorted({*allowed, *(["HEAD"] * ("GET" in allowed))}))

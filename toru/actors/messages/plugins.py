@@ -137,27 +137,48 @@ class PluginRequest(msgspec.Struct, frozen=True):
         method: the HTTP method.
         target: raw, as it came: ``/<rest>?query``.
         headers: name and value pairs, filtered already.
-        body: the whole body.
+        body: the whole body; None when it follows by `WriteBody`.
         user: the name of the session's user.
         role: the session's role.
-        id: by which it can be given up; 0 when it is not going to be.
+        id: its number in the hub, by which all that follows is about it.
     """
 
     method: str
     target: str
     headers: tuple[tuple[str, str], ...]
-    body: bytes
+    body: bytes | None
     user: str
     role: str
-    id: int = 0
+    id: int
 
 
 class PluginAnswer(msgspec.Struct, frozen=True):
-    """A plugin's answer, checked."""
+    """A plugin's answer, checked; the body is None when it is to be read by `ReadBody`."""
 
     status: int
     headers: tuple[tuple[str, str], ...]
-    body: bytes
+    body: bytes | None
+
+
+class BodyPiece(msgspec.Struct, frozen=True):
+    """A piece of an answer's body; empty without ``end`` means that there is nothing yet."""
+
+    data: bytes
+    end: bool
+
+
+class SocketMessage(msgspec.Struct, frozen=True):
+    """A message on a WebSocket."""
+
+    data: bytes
+    text: bool
+
+
+class SocketMessages(msgspec.Struct, frozen=True):
+    """What a plugin has sent on a WebSocket, and the code when it has closed it after that."""
+
+    messages: tuple[SocketMessage, ...]
+    code: int | None
 
 
 class PluginKv(Message[str | None], frozen=True):
@@ -204,10 +225,53 @@ class Forward(Message[PluginAnswer], frozen=True):
     request: PluginRequest
 
 
+class WriteBody(Message[None], frozen=True):
+    """A piece of a request's body; answered when the next may follow. Dropped when it is over."""
+
+    id: int
+    data: bytes
+    end: bool
+
+
+class ReadBody(Message[BodyPiece], frozen=True):
+    """The next piece of an answer's body. `BadGateway` and others when the rest does not come."""
+
+    id: int
+
+
 class GiveUpForward(Message[None], frozen=True):
     """Nobody waits for the answer to the request of this id any more."""
 
     id: int
+
+
+class OpenSocket(Message[PluginAnswer | None], frozen=True):
+    """Open a WebSocket to a plugin; None when it is open, an answer when the plugin refuses it.
+
+    Further errors are those of `Forward`; BadRequest when the plugin takes no WebSockets.
+    """
+
+    request: PluginRequest
+
+
+class WriteSocket(Message[None], frozen=True):
+    """A message from the browser; answered when the next may follow. Dropped when it is over."""
+
+    id: int
+    message: SocketMessage
+
+
+class ReadSocket(Message[SocketMessages], frozen=True):
+    """What the plugin has sent. `BadGateway` when the connection to it is lost."""
+
+    id: int
+
+
+class CloseSocket(Message[None], frozen=True):
+    """The browser has closed its WebSocket, or is gone."""
+
+    id: int
+    code: int
 
 
 class RunsKnown(Message[None], frozen=True):

@@ -27,7 +27,8 @@ from toru.errors import BadRequest
 from toru.web.base import ApiHandler, Body, Query, Route, Success
 from toru.web.openapi import operation
 
-FORWARDED_BODY_BYTES = 16 * 1024 * 1024
+FORWARDED_BODY_BYTES = 100 * 1024 * 1024
+FORWARDED_IDLE_S = 60.0
 KV_BODY_BYTES = 2 * 1024 * 1024
 """A value of 256 KiB, of which JSON may write every byte as six."""
 WISH_DEADLINE_S = 700.0
@@ -209,6 +210,8 @@ class ForwardHandler(ApiHandler):
 
     roles: ClassVar[dict[str, Access]] = _ANY
     body_limit: ClassVar[int | None] = FORWARDED_BODY_BYTES
+    body_timeout_s: ClassVar[float | None] = None
+    body_idle_s: ClassVar[float | None] = FORWARDED_IDLE_S
 
     @operation(summary="Forwarded to the plugin.", answer=bytes, errors=(404, 502, 503, 504))
     def get(self, **_path: str) -> None:
