@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+import msgspec
+
 from toru.actors.messages.plugins import (
     BodyPiece,
     PluginAnswer,
@@ -18,9 +20,17 @@ from toru.actors.messages.plugins import (
 from toru.actors.plugin_collected import Answer, CollectedBodies
 from toru.actors.plugin_streams import Body, Socket, Stream
 from toru.clock import monotonic
-from toru.errors import BadGateway, BadRequest, DeadlineExceeded, NotFound, ToruError, Unavailable
+from toru.errors import (
+    BadGateway,
+    BadRequest,
+    DeadlineExceeded,
+    NotFound,
+    TooLarge,
+    ToruError,
+    Unavailable,
+)
 from toru.wire import plugin_session_events as told
-from toru.wire.plugin_http import HttpRequest
+from toru.wire.plugin_http import BodyNotText, HttpRequest
 from toru.wire.plugin_session import Session
 
 MAX_HELD_BYTES = 16 * 1024 * 1024
@@ -65,12 +75,11 @@ class RequestsV2:
 
     def forward(self, request: PluginRequest) -> Answer:
         """Send a request among the others; see `PluginLink.forward`."""
-        if request.body is None and "stream" not in self.features:
+        if "stream" in self.features:
+            return self._stream(request)
+        if request.body is None:
             return self._collected.begin(request)
-        wire_id = self._session.request(
-            _http(request), now=monotonic(), unsent_bytes=self._unsent_bytes()
-        )
-        return self._enter(request.id, Body(wire_id, self._loop))
+        return self._send(request)
 
     def open_socket(self, request: PluginRequest) -> Answer:
         """Ask for a WebSocket; see `PluginLink.open_socket`."""
@@ -204,6 +213,23 @@ class RequestsV2:
         if not stream.head.done():
             self._leave(self._ids[failed.id])
         stream.fail(_failure(failed))
+
+    def _stream(self, request: PluginRequest) -> Answer:
+        """Send a body inline where that can be done, else in pieces."""
+        if request.body is None:
+            return self._send(request)
+        try:
+            return self._send(request)
+        except (BodyNotText, TooLarge):
+            answer = self._send(msgspec.structs.replace(request, body=None))
+            self._write(request.id, request.body, end=True, text=False)
+            return answer
+
+    def _send(self, request: PluginRequest) -> Answer:
+        wire_id = self._session.request(
+            _http(request), now=monotonic(), unsent_bytes=self._unsent_bytes()
+        )
+        return self._enter(request.id, Body(wire_id, self._loop))
 
     # The book
 

@@ -63,7 +63,7 @@ T = TypeVar("T")
 logger = logging.getLogger("toru.web")
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH"})
-WHOLE_BODY_BYTES = 64 * 1024
+WHOLE_BODY_BYTES = 256 * 1024
 """Larger bodies are passed on in pieces, as they come."""
 WRITE_DEADLINE_S = 90.0
 """Longer than a plugin may stand still while a body waits for it."""
