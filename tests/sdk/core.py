@@ -20,12 +20,20 @@ from typing import Any
 
 SDK = Path(__file__).parents[2] / "sdk/python"
 TIMEOUT_S = 20.0
+STREAM_CREDIT = 256 * 1024
+CONNECTION_CREDIT = 4 * 1024 * 1024
+DATA_BYTES = 64 * 1024
 
 
 def frame(message: dict[str, Any]) -> bytes:
     """Return the frame of a JSON message."""
     payload = json.dumps(message).encode()
     return struct.pack(">I", len(payload)) + payload
+
+
+def data_frame(stream: int, data: bytes, flags: int = 0) -> bytes:
+    """Return a data frame; of the flags, 1 is the end and 2 is text."""
+    return struct.pack(">IBBHI", len(data) + 8, 1, flags, 0, stream) + data
 
 
 class Wire:
@@ -162,7 +170,16 @@ def serve_kv_v1(wire: Wire, message: dict[str, Any], kv: dict[str, str]) -> None
 
 
 class CoreV2:
-    """The core's end of a version 2 connection; answers the plugin's calls from ``kv``."""
+    """The core's end of a version 2 connection; answers the plugin's calls from ``kv``.
+
+    It sees to it that the plugin keeps to its credit, and keeps to its own.
+
+    Attributes:
+        bodies: what came in data frames, by stream.
+        sizes: how much that was; also where `keep_bodies` is False.
+        credit: what may be sent, by stream; 0: on the connection.
+        slow: streams that are given no credit back.
+    """
 
     def __init__(
         self,
@@ -175,12 +192,18 @@ class CoreV2:
         self.wire = running.wire()
         self.kv: dict[str, str] = {}
         self.calls: list[dict[str, Any]] = []
-        self.bodies: dict[int, bytes] = {}
+        self.bodies: dict[int, bytearray] = {}
+        self.sizes: dict[int, int] = {}
+        self.keep_bodies = True
+        self.credit: dict[int, int] = {0: CONNECTION_CREDIT}
+        self.slow: set[int] = set()
+        self._granted: dict[int, int] = {0: CONNECTION_CREDIT}
         self.held = 0
         self.give_credit = True
         self.other: list[dict[str, Any]] = []
         self._next_id = 1
-        hello = {"protocols": [2], "instance": instance, "features": ["health"]}
+        features = ["health", "stream", "ws"]
+        hello = {"protocols": [2], "instance": instance, "features": features}
         hello["limits"] = {"streams": 64, "calls": 32, **(limits or {})}
         self.wire.send({"type": "hello", **hello})
         self.hello_ok = self.until("hello_ok")
@@ -210,14 +233,75 @@ class CoreV2:
             if message["type"] == "call":
                 self._serve(message)
             elif message["type"] == "data":
-                self.bodies[message["id"]] = self.bodies.get(message["id"], b"") + message["bytes"]
-                self._give_credit(message)
+                self._take(message)
                 if message["flags"] & 1 and "body" in kinds and fields["id"] == message["id"]:
+                    return message
+                if "data" in kinds and fields["id"] == message["id"]:
+                    return message
+            elif message["type"] == "window":
+                self._note_window(message)
+                if "window" in kinds:
                     return message
             elif message["type"] in kinds and fields.items() <= message.items():
                 return message
             else:
                 self.other.append(message)
+
+    def body(self, stream: int) -> bytes:
+        """Return the whole body of an answer whose head is there."""
+        self.until("body", id=stream)
+        return bytes(self.bodies.get(stream, b""))
+
+    def upload(self, stream: int, data: bytes, *, flags: int = 1) -> None:
+        """Send data as the plugin gives credit for it; ``flags`` are those of the last frame."""
+        view = memoryview(data)
+        while True:
+            credit = min(self.credit[0], self.credit.setdefault(stream, STREAM_CREDIT))
+            count = min(len(view), credit, DATA_BYTES)
+            is_last = count == len(view)
+            if count or is_last:
+                frame_flags = flags if is_last else flags & ~1
+                self.wire.socket.sendall(data_frame(stream, bytes(view[:count]), frame_flags))
+                self.credit[0] -= count
+                self.credit[stream] -= count
+                view = view[count:]
+            if is_last:
+                return
+            if not count:
+                self.until("window")
+
+    def open_socket(self, path: str, query: str = "", **more: Any) -> int:
+        """Ask for a WebSocket and return its id."""
+        stream = self.next_id()
+        fields = {"id": stream, "path": path, "query": query, "headers": []}
+        fields |= {"user": "anna", "role": "client"}
+        self.wire.send({"type": "ws_open", **fields, **more})
+        return stream
+
+    def message(self, stream: int) -> str | bytes:
+        """Return the next message of a WebSocket."""
+        whole = b""
+        while True:
+            frame = self.until("data", id=stream)
+            whole += frame["bytes"]
+            if frame["flags"] & 1:
+                return whole.decode() if frame["flags"] & 2 else whole
+
+    def _take(self, message: dict[str, Any]) -> None:
+        stream, size = message["id"], len(message["bytes"])
+        self.sizes[stream] = self.sizes.get(stream, 0) + size
+        if self.keep_bodies:
+            self.bodies.setdefault(stream, bytearray()).extend(message["bytes"])
+        for one in (0, stream):
+            self._granted[one] = self._granted.get(one, STREAM_CREDIT) - size
+            assert self._granted[one] >= 0, "data beyond the credit"
+        self._give_credit(message)
+
+    def _note_window(self, message: dict[str, Any]) -> None:
+        stream = message["id"]
+        limit = STREAM_CREDIT if stream else CONNECTION_CREDIT
+        self.credit[stream] = self.credit.get(stream, limit) + message["add"]
+        assert self.credit[stream] <= limit, "credit for what was never sent"
 
     def start(self, method: str, path: str, query: str = "", **more: Any) -> int:
         """Send a request and return its id."""
@@ -233,9 +317,10 @@ class CoreV2:
 
     def _give_credit(self, message: dict[str, Any]) -> None:
         self.held += len(message["bytes"])
-        if self.give_credit:
-            for stream in (0, message["id"]):
+        if self.give_credit and message["bytes"]:
+            for stream in {0, message["id"]} - self.slow:
                 self.wire.send({"type": "window", "id": stream, "add": len(message["bytes"])})
+                self._granted[stream] += len(message["bytes"])
             self.held = 0
 
     def _serve(self, message: dict[str, Any]) -> None:

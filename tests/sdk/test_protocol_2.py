@@ -32,7 +32,7 @@ def test_the_greeting_says_who_answers_and_takes_the_smaller_limits(plugin: Runn
         answer = core.hello_ok
     assert answer["protocol"] == 2
     assert answer["instance"] == "spawn-1", "its own, so that a core notices a stale process"
-    assert answer["features"] == ["health"]
+    assert answer["features"] == ["stream", "ws", "health"]
     assert answer["limits"]["streams"] == 64
     assert answer["sdk"].startswith("toru-plugin-python/")
 
@@ -175,15 +175,15 @@ def test_cancel_ends_a_request_and_a_deadline_does_too(core: CoreV2) -> None:
     assert core.http("GET", "/text")["status"] == 200
 
 
-def test_streams_are_refused_and_unknown_messages_too_without_harm(core: CoreV2) -> None:
-    stream = core.start("POST", "/json", body="stream")
-    assert core.until("error", id=stream)["code"] == "UNKNOWN_TYPE"
-    core.wire.socket.sendall(struct.pack(">IBBHI", 11, 1, 1, 0, stream) + b"abc")
-    core.wire.send({"type": "ws_open", "id": 901, "path": "/", "headers": []})
-    assert core.until("error", id=901)["code"] == "UNKNOWN_TYPE"
+def test_what_is_unknown_or_comes_too_late_does_no_harm(core: CoreV2) -> None:
+    answered = core.http("GET", "/text")["id"]
+    core.wire.socket.sendall(struct.pack(">IBBHI", 11, 1, 1, 0, answered) + b"abc")
+    core.wire.send({"type": "ws_close", "id": 901, "code": 1000})
+    core.wire.send({"type": "cancel", "id": answered, "reason": "The request is answered."})
     core.wire.send({"type": "dance"})
     assert core.until("error", id=0)["code"] == "UNKNOWN_TYPE"
     core.wire.send({"type": "window", "id": 0, "add": 10})
+    core.wire.send({"type": "window", "id": 907, "add": 10})
     core.wire.send({"type": "result", "id": 888, "value": 1})
     assert core.http("GET", "/text")["status"] == 200
 

@@ -12,20 +12,25 @@
         plugin.run()
 
 Runs on: Python 3.9 or newer, standard library only. Both versions of the plugin protocol are
-served; the core's first message decides.
+served; the core's first message decides. Streams and WebSockets need version 2.
 """
 
 from __future__ import annotations
 
 from ._version import __version__
-from .errors import CallError, HttpError, NeedsConfiguration, PluginError
-from .messages import Headers, Request, Response
+from .errors import CallError, Disconnected, HttpError, NeedsConfiguration, PluginError
+from .events import EventStream, ServerEvent
+from .headers import Headers
+from .messages import Request, Response
 from .plugin import Plugin
+from .sockets import WebSocket
 from .storage import Entry, Page
 
 __all__ = [
     "CallError",
+    "Disconnected",
     "Entry",
+    "EventStream",
     "Headers",
     "HttpError",
     "NeedsConfiguration",
@@ -34,5 +39,7 @@ __all__ = [
     "PluginError",
     "Request",
     "Response",
+    "ServerEvent",
+    "WebSocket",
     "__version__",
 ]

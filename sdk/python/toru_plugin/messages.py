@@ -35,6 +35,8 @@ class Request:
         user: the name of whoever is logged in; None when the core did not say.
         role: ``admin`` or ``client``.
         params: what the placeholders of the route stand for.
+        disconnected: whether whoever asked has left, for plain handlers that work for long; an
+            ``async`` handler is cancelled then.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class Request:
         self.user = user if user is not None else _named(self.headers)
         self.role = role if role is not None else self.headers.get("X-Toru-Role")
         self.params: dict[str, str] = {}
+        self.disconnected = False
         self._content: bytes | None = text.encode("utf-8", "replace") if body is None else None
         self._body = body
         self._host: Host | None = None
@@ -102,8 +105,8 @@ class Request:
     def stream(self) -> BodyStream:
         """Return the body's pieces (bytes) as they come; each comes once.
 
-        For ``async for`` in an ``async`` handler, for a plain ``for`` in a plain one. When the other
-        side leaves before the end, `Disconnected` is raised.
+        For ``async for`` in an ``async`` handler, for a plain ``for`` in a plain one. When whoever
+        sends it leaves before its end, `Disconnected` is raised.
         """
         return BodyStream(self._source(), self._host)
 

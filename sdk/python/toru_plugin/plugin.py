@@ -6,7 +6,6 @@ Runs on: made on the main thread at import time; `Plugin.run` takes that thread.
 
 from __future__ import annotations
 
-import inspect
 import json
 import re
 import sys
@@ -95,7 +94,7 @@ class Plugin:
         """Serve a method at a path with the decorated function.
 
         The function is called with the `Request`, and with the path's placeholders as keywords. It
-        returns a dict or list (JSON), a str (text), a `Response`, or None (204); or it yields bytes.
+        returns a dict or list (JSON), a str (text), a `Response` or None (204), or yields bytes.
 
         Args:
             method: such as ``GET``.
@@ -150,9 +149,10 @@ class Plugin:
             PluginError: the path is wrong or has a handler already, or the function is not
                 ``async``.
         """
+        from inspect import iscoroutinefunction  # slow to import
 
         def register(function: Function) -> Function:
-            if not inspect.iscoroutinefunction(function):
+            if not iscoroutinefunction(function):
                 raise PluginError(f"the WebSocket {path} needs an async function")
             more = {"max_message_bytes": max_message_bytes}
             self._serving.sockets.add("GET", path, function, **more)

@@ -123,6 +123,8 @@ class Server:
         return self._stopping.is_set()
 
     async def _end(self) -> None:
+        if self._session is not None:
+            self._session.end_lasting()
         await _finish(self._tasks, DRAIN_TIMEOUT_S)
         if self.ready:
             await self._run_stop_hooks()

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import Disconnected, HttpError
 from .messages import Request, Response, error_response, response_of
-from .pieces import Pieces
 from .routing import MethodNotAllowed, Router
 from .sockets import FAILED, NORMAL, WebSocket
 
 if TYPE_CHECKING:
     from .host import Host
+    from .pieces import Pieces
     from .reports import Log
 
 DEFAULT_MAX_BODY_BYTES = 16 * 1024 * 1024
@@ -50,13 +50,13 @@ class Serving:
         """
         try:
             return await self._finish(host, request, await self._respond(host, request))
-        except Disconnected:
-            raise
         except MethodNotAllowed as error:
             return error_response(error, {"Allow": ", ".join(error.allowed)}), None
         except HttpError as error:
             return error_response(error), None
-        except Exception:
+        except Exception as error:
+            if isinstance(error, Disconnected) and request.disconnected:
+                raise
             name = f"{request.method} {request.path} failed"
             return self.failed(name, traceback.format_exc()), None
 
@@ -73,6 +73,8 @@ class Serving:
     async def _finish(
         self, host: Host, request: Request, response: Response
     ) -> tuple[Response, Pieces | None]:
+        from .pieces import Pieces  # needs asyncio, which the metadata does not
+
         pieces = Pieces(response, host) if response.stream is not None else None
         is_kept = False
         try:
@@ -100,9 +102,9 @@ class Serving:
             await route.handler(socket, **request.params)
             await socket.accept()
             await socket.close(NORMAL)
-        except Disconnected:
-            return None
         except Exception as error:
+            if isinstance(error, Disconnected) and socket.close_code is not None:
+                return None
             if isinstance(error, HttpError) and not socket.accepted:
                 return error_response(error)
             refusal = self.failed(f"WebSocket {request.path} failed", traceback.format_exc())

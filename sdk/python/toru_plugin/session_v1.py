@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import os
+import traceback
 from typing import TYPE_CHECKING, Any
 
 from .errors import CallError, FrameError, HttpError
 from .frames import MAX_JSON_BYTES_V1, Data, Message, encode
+from .headers import Headers
 from .host import current_link
-from .messages import Headers, Request, Response, error_response
+from .messages import Request, Response, error_response
 from .reports import utc_now, write_line
+from .serving import collected
 
 if TYPE_CHECKING:
     from .connection import Connection
@@ -94,7 +97,16 @@ class SessionV1:
             return error_response(HttpError(400, "That is no request.", "bad_request"))
         if not await self._server.begin(1, {}):
             return error_response(HttpError(503, "The plugin could not start.", "unavailable"))
-        return await self._server.plugin.handle(request)
+        plugin = self._server.plugin
+        response, pieces = await plugin.handle(request)
+        try:
+            await collected(response, pieces, MAX_JSON_BYTES_V1)
+        except Exception:
+            return plugin.failed("An answer cannot be sent", traceback.format_exc())
+        finally:
+            if pieces is not None:
+                await pieces.close()
+        return response
 
     def _send_response(self, request_id: str | None, response: Response) -> None:
         try:

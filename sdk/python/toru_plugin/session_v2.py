@@ -1,20 +1,18 @@
-"""Protocol version 2: one connection, many requests and calls at once.
+"""Protocol version 2: the greeting, calls and signs of life; requests are in ``exchange_v2``.
 
 Runs on: the loop.
 """
 
 from __future__ import annotations
 
-import asyncio
 import os
 from typing import TYPE_CHECKING, Any
 
 from ._version import __version__
 from .calls import Calls
-from .credit import Credit
 from .errors import CallError, FrameError
-from .frames import MAX_DATA_BYTES, MAX_JSON_BYTES_V2, Data, Message, encode, encode_data
-from .messages import Request, Response
+from .exchange_v2 import ExchangeV2, positive, stream_id_of
+from .frames import MAX_DATA_BYTES, MAX_JSON_BYTES_V2, Data, Message, encode
 from .reports import write_line
 
 if TYPE_CHECKING:
@@ -22,12 +20,8 @@ if TYPE_CHECKING:
     from .server import Server
 
 PROTOCOL = 2
-MAX_ID = 0xFFFFFFFF
 MAX_ERROR_CHARS = 4096
-DEFAULT_DEADLINE_MS = 30_000
-MAX_INLINE_CHARS = 128 * 1024
-"""Longer bodies are sent in pieces, so that they hold up no other answer."""
-FEATURES = ("http", "kv", "log", "event", "task", "config", "health")
+FEATURES = ("http", "stream", "ws", "kv", "log", "event", "task", "config", "health")
 LIMITS = {
     "json_bytes": MAX_JSON_BYTES_V2,
     "data_bytes": MAX_DATA_BYTES,
@@ -44,12 +38,10 @@ class SessionV2:
     def __init__(self, server: Server, connection: Connection) -> None:
         self._server = server
         self._connection = connection
-        self._requests: dict[int, asyncio.Task[Any]] = {}
         self._limits = dict(LIMITS)
         self._calls = Calls(self.send, server.spawn, LIMITS["calls"])
-        self._credit = Credit(LIMITS["connection_credit"], LIMITS["stream_credit"])
+        self._exchange = ExchangeV2(server, connection, self, self._limits)
         self._greeted = False
-        self._draining = False
         self.dropped = 0
 
     def send(self, message: Message) -> None:
@@ -60,9 +52,10 @@ class SessionV2:
         """
         self._connection.send(encode(message, self._limits["json_bytes"]))
 
-    def _send_error(
+    def send_error(
         self, stream_id: int, code: str, sentence: str, *, retryable: bool = False
     ) -> None:
+        """Send an error about a stream; 0: about the connection."""
         message = sentence[:MAX_ERROR_CHARS]
         more = {"code": code, "message": message, "retryable": retryable}
         self.send({"type": "error", "id": stream_id, **more})
@@ -78,14 +71,17 @@ class SessionV2:
         else:
             handler(self, message)
 
+    def end_lasting(self) -> None:
+        """End what would not end by itself."""
+        self._exchange.end_lasting()
+
     def received_data(self, data: Data) -> None:
-        """Leave data of a stream aside that was refused or has ended."""
-        del data
-        self.dropped += 1
+        """Handle a piece of a body or of a message."""
+        self._exchange.data(data)
 
     def broken(self, error: FrameError) -> None:
         """Tell the core why the connection ends."""
-        self._send_error(0, error.code, str(error))
+        self.send_error(0, error.code, str(error))
 
     def ended(self) -> bool:
         """Close: the core has gone."""
@@ -95,13 +91,12 @@ class SessionV2:
         """End what the connection carried."""
         self._calls.fail_all("the connection to the core is gone")
         self._server.unlink(self)
-        for task in self._requests.values():
-            task.cancel()
+        self._exchange.lost()
         if self._greeted:
             self._server.orphaned(self)
 
     def _unknown(self, message: Message, sentence: str) -> None:
-        self._send_error(_id(message) or 0, "UNKNOWN_TYPE", sentence)
+        self.send_error(stream_id_of(message) or 0, "UNKNOWN_TYPE", sentence)
 
     def _hello(self, message: Message) -> None:
         if self._greeted:
@@ -112,9 +107,9 @@ class SessionV2:
         offered = message.get("features") or ()
         limits = message.get("limits") or {}
         for name, own in LIMITS.items():
-            self._limits[name] = min(own, _positive(limits.get(name)) or own)
+            self._limits[name] = min(own, positive(limits.get(name)) or own)
         self._calls.limit(self._limits["calls"])
-        self._credit = Credit(self._limits["connection_credit"], self._limits["stream_credit"])
+        self._exchange.agree(self._limits)
         own_features = [name for name in FEATURES if name != "health" or self._offers_health()]
         self._server.replace_session(self)
         self.send(
@@ -139,7 +134,7 @@ class SessionV2:
         if await self._server.begin(PROTOCOL, message):
             self.send({"type": "ready"})
         else:
-            self._send_error(0, "INTERNAL", "The plugin could not start; see its log.")
+            self.send_error(0, "INTERNAL", "The plugin could not start; see its log.")
 
     def _ping(self, message: Message) -> None:
         self.send({"type": "pong", "n": message.get("n")})
@@ -152,24 +147,16 @@ class SessionV2:
 
     async def _tell_health(self, message: Message) -> None:
         trouble = await self._server.check_health()
-        answer = {"type": "health", "id": _id(message) or 0, "ok": trouble is None}
+        answer = {"type": "health", "id": stream_id_of(message) or 0, "ok": trouble is None}
         self.send(answer if trouble is None else {**answer, "text": trouble})
 
     def _goaway(self, message: Message) -> None:
         del message
-        self._draining = True
+        self._exchange.draining = True
 
     def _shutdown(self, message: Message) -> None:
         del message
         self._server.stop("the core said shutdown")
-
-    def _cancel(self, message: Message) -> None:
-        task = self._requests.get(_id(message) or 0)
-        if task is not None:
-            task.cancel()
-
-    def _window(self, message: Message) -> None:
-        self._credit.add(_id(message) or 0, _positive(message.get("add")) or 0)
 
     def _result(self, message: Message) -> None:
         if not self._calls.answered(message.get("id"), message.get("value")):
@@ -183,72 +170,6 @@ class SessionV2:
         )
         if not self._calls.refused(message.get("id"), error):
             self.dropped += 1
-
-    def _stream(self, message: Message) -> None:
-        self._unknown(message, "This plugin's library does not take streams.")
-
-    # Requests
-
-    def _http(self, message: Message) -> None:
-        stream_id = _id(message)
-        if stream_id is None or stream_id % 2 == 0 or stream_id in self._requests:
-            raise FrameError("BAD_FRAME", f"{str(message.get('id'))[:40]!r} is no new odd id")
-        if not self._server.ready:
-            self._send_error(stream_id, "NOT_READY", "The plugin is starting.", retryable=True)
-        elif self._draining or self._server.stopping:
-            self._send_error(stream_id, "BUSY", "The plugin is stopping.", retryable=True)
-        elif len(self._requests) >= self._limits["streams"]:
-            self._send_error(stream_id, "BUSY", "Too many requests at once.", retryable=True)
-        elif message.get("body") == "stream":
-            self._unknown(message, "This plugin's library does not take streamed bodies.")
-        else:
-            task = self._server.spawn(self._answer(stream_id, message))
-            self._requests[stream_id] = task
-            task.add_done_callback(lambda task: self._answered(stream_id, task))
-
-    def _answered(self, stream_id: int, task: asyncio.Task[Any]) -> None:
-        self._requests.pop(stream_id, None)
-        if task.cancelled():  # here, because a task may be cancelled before it has begun
-            self._send_error(stream_id, "CANCELLED", "The request was cancelled.")
-
-    async def _answer(self, stream_id: int, message: Message) -> None:
-        request = _request(message)
-        if request is None:
-            self._send_error(stream_id, "INTERNAL", "That is no request.")
-            return
-        deadline_s = _deadline_s(message)
-        try:
-            response = await asyncio.wait_for(self._server.plugin.handle(request), deadline_s)
-        except asyncio.TimeoutError:
-            self._send_error(stream_id, "DEADLINE", f"No answer within {deadline_s:g} s.")
-        else:
-            await self._send_response(stream_id, response)
-
-    async def _send_response(self, stream_id: int, response: Response) -> None:
-        head = _head(stream_id, response)
-        if head["body"] != "stream":
-            try:
-                self.send(head)
-            except ValueError:  # it has so many quotes and the like that JSON makes it too large
-                head = {**_plain_head(stream_id, response), "body": "stream"}
-        if head["body"] == "stream":
-            self.send(head)
-            await self._send_body(stream_id, response.content())
-        await self._connection.drain()
-
-    async def _send_body(self, stream_id: int, body: bytes) -> None:
-        self._credit.open(stream_id)
-        try:
-            sent = 0
-            while sent < len(body):
-                wanted = min(self._limits["data_bytes"], len(body) - sent)
-                count = await self._credit.take(stream_id, wanted)
-                piece = body[sent : sent + count]
-                sent += count
-                self._connection.send(encode_data(stream_id, piece, end=sent == len(body)))
-                await self._connection.drain()
-        finally:
-            self._credit.close(stream_id)
 
     # The way to the core
 
@@ -273,63 +194,16 @@ class SessionV2:
 _HANDLERS: dict[str, Any] = {
     "hello": SessionV2._hello,
     "init": SessionV2._init,
-    "http": SessionV2._http,
-    "cancel": SessionV2._cancel,
     "result": SessionV2._result,
     "error": SessionV2._error,
     "ping": SessionV2._ping,
     "pong": SessionV2._pong,
     "health": SessionV2._health,
-    "window": SessionV2._window,
     "goaway": SessionV2._goaway,
     "shutdown": SessionV2._shutdown,
-    "ws_open": SessionV2._stream,
+    "http": lambda session, message: session._exchange.http(message),
+    "cancel": lambda session, message: session._exchange.cancel(message),
+    "window": lambda session, message: session._exchange.window(message),
+    "ws_open": lambda session, message: session._exchange.ws_open(message),
+    "ws_close": lambda session, message: session._exchange.ws_close(message),
 }
-
-
-def _positive(value: Any) -> int | None:
-    """Return a value that is a whole number above 0, else None."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
-
-
-def _id(message: Message) -> int | None:
-    value = _positive(message.get("id"))
-    return value if value is not None and value <= MAX_ID else None
-
-
-def _deadline_s(message: Message) -> float:
-    return (_positive(message.get("deadline_ms")) or DEFAULT_DEADLINE_MS) / 1000
-
-
-def _request(message: Message) -> Request | None:
-    fields = [message.get(name) or "" for name in ("method", "path", "query", "text")]
-    if not all(isinstance(value, str) for value in fields) or not fields[0]:
-        return None
-    method, path, query, text = fields
-    plain, _, rest = path.partition("?")
-    try:
-        return Request(
-            method,
-            plain,
-            query_string=query.lstrip("?") or rest,
-            headers=message.get("headers"),
-            text=text,
-            user=message.get("user"),
-            role=message.get("role"),
-        )
-    except (TypeError, ValueError):
-        return None
-
-
-def _plain_head(stream_id: int, response: Response) -> Message:
-    headers = [[name, value] for name, value in response.headers.pairs]
-    return {"type": "http_head", "id": stream_id, "status": response.status, "headers": headers}
-
-
-def _head(stream_id: int, response: Response) -> Message:
-    head = _plain_head(stream_id, response)
-    if response.data is not None or (response.text and len(response.text) > MAX_INLINE_CHARS):
-        return {**head, "body": "stream"}
-    if response.text is None:
-        return {**head, "body": "none"}
-    return {**head, "body": "inline", "text": response.text}

@@ -5,7 +5,6 @@ Runs on: the loop.
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Protocol, Union
 
 from .errors import Disconnected, HttpError, PluginError
@@ -19,6 +18,7 @@ NORMAL = 1000
 GOING_AWAY = 1001
 ABNORMAL = 1006
 BAD_TEXT = 1007
+POLICY = 1008
 TOO_BIG = 1009
 FAILED = 1011
 """Close codes of RFC 6455, 7.4.1."""
@@ -63,7 +63,10 @@ class WebSocket:
         self.accepted = False
         self.max_message_bytes = MAX_MESSAGE_BYTES
         self._wire = wire
-        self._sending = asyncio.Lock()
+        self._is_left = False
+        from asyncio import Lock  # slow to import, and not needed to print the metadata
+
+        self._sending = Lock()
 
     async def accept(self) -> None:
         """Take it; changes nothing when that was done.
@@ -82,12 +85,13 @@ class WebSocket:
         Raises:
             Disconnected: it is closed; `close_code` says why.
         """
-        await self.accept()
+        if not self.accepted or self._is_left:
+            await self.accept()
         try:
             data, is_text = await self._wire.receive(self.max_message_bytes)
             return data.decode("utf-8") if is_text else data
         except Disconnected as error:
-            self.close_code = error.code
+            self.lose(error.code)
             raise
         except UnicodeDecodeError:
             await self.close(BAD_TEXT)
@@ -126,6 +130,7 @@ class WebSocket:
         if not self.accepted:
             raise HttpError(403, "The WebSocket is refused.", "refused")
         self.close_code = code
+        self._is_left = True
         self._wire.close(code)
 
     def __aiter__(self) -> WebSocket:

@@ -19,11 +19,16 @@ from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 from urllib.parse import urlsplit
 
 from .errors import CallError
+from .headers import HeaderSource
 from .host import Host
-from .messages import Headers, HeaderSource, Request
+from .messages import Request, Response
+from .testing_streams import Answer, Refused, Sent, SentBody, StreamedAnswer, TestSocket
 
 if TYPE_CHECKING:
+    from .pieces import Pieces
     from .plugin import Plugin
+
+__all__ = ["Answer", "Event", "LogRecord", "PluginTest", "Refused", "StreamedAnswer", "TestSocket"]
 
 MAX_KEY_BYTES = 256
 MAX_VALUE_BYTES = 256 * 1024
@@ -44,23 +49,6 @@ class Event(NamedTuple):
 
     name: str
     data: Any
-
-
-class Answer(NamedTuple):
-    """What the plugin answered; ``content`` is empty when there was no body."""
-
-    status: int
-    headers: Headers
-    content: bytes
-
-    @property
-    def text(self) -> str:
-        """The body as text."""
-        return self.content.decode()
-
-    def json(self) -> Any:
-        """Return the body as JSON."""
-        return json_module.loads(self.content)
 
 
 class PluginTest:
@@ -146,35 +134,63 @@ class PluginTest:
         *,
         json: Any = None,
         text: str | None = None,
+        content: Sent | None = None,
         headers: HeaderSource = None,
         user: str | None = "admin",
         role: str | None = "admin",
     ) -> Answer:
-        """Send a request and return the answer.
+        """Send a request and return the answer; a streamed one when it has ended.
 
         Args:
             method: such as ``GET``.
             target: the path with its query, without the plugin's route.
             json: the body, as JSON.
             text: the body, as it is.
+            content: the body as bytes, or an asynchronous or plain iterable of its pieces.
             headers: the header fields.
             user: who asks.
             role: ``admin`` or ``client``.
         """
-        await self.start()
-        body = text if text is not None else "" if json is None else json_module.dumps(json)
-        parts = urlsplit(target)
-        request = Request(
-            method,
-            parts.path,
-            query_string=parts.query,
-            headers=headers,
-            text=body,
-            user=user,
-            role=role,
-        )
-        response = await self.plugin.handle(request)
-        return Answer(response.status, response.headers, response.content())
+        if json is not None:
+            text = json_module.dumps(json)
+        if content is None:
+            content = (text or "").encode()
+        more: dict[str, Any] = {"content": content, "headers": headers, "user": user, "role": role}
+        async with self.stream(method, target, **more) as answer:
+            pieces = [piece async for piece in answer]
+        return Answer(answer.status, answer.headers, b"".join(pieces))
+
+    def stream(
+        self,
+        method: str,
+        target: str,
+        *,
+        content: Sent = b"",
+        headers: HeaderSource = None,
+        user: str | None = "admin",
+        role: str | None = "admin",
+    ) -> StreamedAnswer:
+        """Send a request whose answer is read as it comes; see `StreamedAnswer` and `request`."""
+        body = SentBody(content)
+        request = _request(method, target, body=body, headers=headers, user=user, role=role)
+
+        async def ask() -> tuple[Response, Pieces | None]:
+            await self.start()
+            return await self.plugin.handle(request)
+
+        return StreamedAnswer(ask)
+
+    def websocket(
+        self,
+        target: str,
+        *,
+        headers: HeaderSource = None,
+        user: str | None = "admin",
+        role: str | None = "admin",
+    ) -> TestSocket:
+        """Open a WebSocket; see `TestSocket`. Raises `Refused` when it is not taken."""
+        request = _request("GET", target, headers=headers, user=user, role=role)
+        return TestSocket(request, self.start, self.plugin.serve_socket)
 
     async def get(self, target: str, **more: Any) -> Answer:
         """Send a GET; see `request`."""
@@ -290,6 +306,11 @@ class PluginTest:
 
     def _get_config(self, _: dict[str, Any]) -> dict[str, Any]:
         return self._config
+
+
+def _request(method: str, target: str, **more: Any) -> Request:
+    parts = urlsplit(target)
+    return Request(method, parts.path, query_string=parts.query, **more)
 
 
 _METHODS: dict[str, Callable[[PluginTest, dict[str, Any]], Any]] = {
