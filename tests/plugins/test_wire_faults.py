@@ -5,6 +5,7 @@ Runs on: the test's thread, against a real hub.
 
 from __future__ import annotations
 
+import http.client
 import time
 
 import pytest
@@ -89,8 +90,12 @@ def test_a_broken_connection_of_version_2_is_502_and_a_restart(
     running: Plugins, plugin_id: str
 ) -> None:
     pid = running.view(plugin_id)["pid"]
-    answer = running.ask(plugin_id, "/x")
-    assert answer.status == 502, answer
+    if plugin_id == "bad-second-head-v2":  # the first has reached the browser already
+        with pytest.raises(http.client.IncompleteRead):
+            running.ask(plugin_id, "/x")
+    else:
+        answer = running.ask(plugin_id, "/x")
+        assert answer.status == 502, answer
     view = running.wait(plugin_id, "backoff", "ready")
     running.ready(plugin_id)
     assert running.view(plugin_id)["pid"] != pid
@@ -101,11 +106,13 @@ def test_a_broken_connection_of_version_2_is_502_and_a_restart(
 
 
 @pytest.mark.parametrize("mode", FLOW_V2)
-def test_data_beyond_the_credit_is_502_and_a_restart(running: Plugins, mode: str) -> None:
+def test_data_beyond_the_credit_cuts_the_answer_off_and_is_a_restart(
+    running: Plugins, mode: str
+) -> None:
     plugin_id = f"bad-{mode}-v2"
     pid = running.view(plugin_id)["pid"]
-    answer = running.ask(plugin_id, "/x")
-    assert (answer.status, FLOW_V2[mode] in answer.json["error"]) == (502, True), answer
+    with pytest.raises(http.client.IncompleteRead):
+        running.ask(plugin_id, "/x")
     wait_until(lambda: running.view(plugin_id)["pid"] not in (pid, None), what="the restart")
     running.ready(plugin_id)
     assert running.ask(plugin_id).status == 200
