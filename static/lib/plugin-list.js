@@ -76,7 +76,7 @@ export function isMoving(plugin) {
  * @param {Plugin} plugin
  */
 export function hasPage(plugin) {
-  return plugin.has_page && plugin.enabled && plugin.state !== "broken";
+  return plugin.has_page !== false && plugin.enabled && plugin.state !== "broken";
 }
 
 /** @param {Plugin} plugin */

@@ -193,7 +193,7 @@
  * @property {number | null} protocol
  * @property {number | null} pid
  * @property {string | null} socket_path
- * @property {boolean} has_page whether there is a bundle that draws its page
+ * @property {boolean | null} has_page whether there is a bundle that draws its page; null: not known
  * @property {PluginFigures} figures
  */
 

@@ -1,37 +1,29 @@
-"""Whether a plugin has a page: a file, or its own answer, which nothing else waits for.
+"""Whether a plugin has a page: a file, its word, or what it answered to somebody who looked.
 
 Runs on: the test's thread, against a real hub.
 """
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
 
-from tests.support.hub import HubProcess, wait_until
-from tests.support.plugin_files import Plugins
+from tests.support.hub import HubProcess
+from tests.support.plugin_files import QUICK, Plugins
 from tests.support.websocket import WebSocket
 
-SERVED = ["quick-page-v1", "quick-page-v2"]
-NONE = ["bad-echo", "bad-echo-v2"]
-SILENT = ["bad-silent-bundle", "bad-silent-bundle-v2"]
-DEADLY = ["bad-dies-of-bundle", "bad-dies-of-bundle-v2"]
+ECHO = ["bad-echo", "bad-echo-v2"]
 
 
 @pytest.fixture(scope="module", autouse=True)
 def started(plugins: Plugins) -> None:
     """All that a test needs, begun together."""
-    plugins.put(*SERVED, *NONE, *SILENT, *DEADLY)
-
-
-def wait_page(plugins: Plugins, plugin_id: str, has_page: bool) -> None:
-    """Wait until the hub says that a plugin has a page, or has none."""
-    wait_until(
-        lambda: plugins.view(plugin_id).get("has_page") is has_page,
-        what=f"has_page of {plugin_id} {has_page}",
-    )
+    offering = QUICK.replace('"features": ["http"]', '"features": ["http", "bundle"]')
+    assert offering != QUICK
+    plugins.put(*ECHO, "quick-v1", "quick-v2")
+    plugins.write("quick-offering-v2", offering)
+    plugins.ready(*ECHO, "quick-v1", "quick-v2", "quick-offering-v2")
 
 
 def told_of(client: WebSocket, plugin_id: str) -> dict[str, Any]:
@@ -42,14 +34,26 @@ def told_of(client: WebSocket, plugin_id: str) -> dict[str, Any]:
             return plugin
 
 
-def test_who_answers_for_a_bundle_has_a_page_and_a_file_makes_one_for_anybody(
+def test_nobody_is_asked_for_a_page_before_somebody_looks(
     plugins: Plugins, hub: HubProcess
 ) -> None:
-    plugins.ready(*SERVED, *NONE)
-    for name in SERVED:
-        wait_page(plugins, name, True)
-        assert plugins.view(name)["figures"]["requests"] == 0
-    assert [plugins.view(name)["has_page"] for name in NONE] == [False, False]
+    listed = plugins.all()
+    assert {name: view["has_page"] for name, view in listed.items()} == {
+        **dict.fromkeys([*ECHO, "quick-v1", "quick-v2"]),
+        "quick-offering-v2": True,
+    }
+    assert {view["figures"]["requests"] for view in listed.values()} == {0}
+    with hub.websocket() as client:
+        client.send({"type": "subscribe", "topics": ["plugin-states"]})
+        client.send({"type": "ping"})
+        client.read_until("pong")
+        assert hub.http("GET", "/api/plugins/quick-v2/bundle.js").status == 200
+        assert told_of(client, "quick-v2")["has_page"] is True
+        assert hub.http("GET", "/api/plugins/bad-echo-v2/bundle.js").status == 404
+        assert told_of(client, "bad-echo-v2")["has_page"] is False
+
+
+def test_the_file_of_a_bundle_makes_a_page_for_anybody(plugins: Plugins, hub: HubProcess) -> None:
     with hub.websocket() as client:
         client.send({"type": "subscribe", "topics": ["plugin-states"]})
         client.send({"type": "ping"})
@@ -57,34 +61,20 @@ def test_who_answers_for_a_bundle_has_a_page_and_a_file_makes_one_for_anybody(
         folder = plugins.folder / "bad-echo"
         folder.mkdir()
         (folder / "bundle.js").write_text("window.ToruPlugins = {};")
-        assert told_of(client, "bad-echo")["has_page"]
-        assert plugins.all()["bad-echo"]["has_page"]
+        assert told_of(client, "bad-echo")["has_page"] is True
+        assert plugins.all()["bad-echo"]["has_page"] is True
         (folder / "bundle.js").unlink()
         (folder / "bundle.js").symlink_to("/etc/hostname")  # which is none of the folder's
-        assert not told_of(client, "bad-echo")["has_page"]
-    assert plugins.wish("quick-page-v2", "disable").status == 200
-    assert plugins.view("quick-page-v2")["has_page"]  # there is one; it is not served now
+        assert told_of(client, "bad-echo")["has_page"] is None
 
 
-def test_one_that_never_answers_for_a_bundle_is_ready_listed_and_stopped_at_once(
-    plugins: Plugins,
-) -> None:
-    plugins.ready(*SILENT)
-    for name in SILENT:
-        began = time.monotonic()
-        listed = plugins.all()[name]
-        assert (listed["state"], listed["has_page"]) == ("ready", False)
-        assert plugins.ask(name).status == 200
-        assert plugins.wish(name, "restart").status == 200  # while it is being asked
-        assert time.monotonic() - began < 4
-
-
-def test_one_that_dies_of_the_question_is_asked_once(plugins: Plugins) -> None:
-    for name in DEADLY:
-        wait_until(
-            lambda name=name: plugins.event_types(name)[-1:] == ["restarted"], what="its restart"
-        )
-        assert plugins.ask(name).status == 200
-        view = plugins.view(name)
-        assert (view["state"], view["has_page"], view["figures"]["restarts"]) == ("ready", False, 1)
-        plugins.has_lived(name, "started", "crashed", "restarted")
+def test_another_binary_is_another_plugin(plugins: Plugins, hub: HubProcess) -> None:
+    assert hub.http("GET", "/api/plugins/quick-v1/bundle.js").status == 200
+    assert plugins.view("quick-v1")["has_page"] is True
+    with hub.websocket() as client:
+        client.send({"type": "subscribe", "topics": ["plugin-states"]})
+        client.send({"type": "ping"})
+        client.read_until("pong")
+        plugins.write("quick-v1", QUICK + "\n")
+        while told_of(client, "quick-v1")["has_page"] is not None:
+            pass

@@ -83,8 +83,6 @@ Run
                             those that are cancelled
     patient[-1]             (v2) the same, but gives up what is cancelled
     sequential[-0.1]        serves one connection at a time, so many seconds each
-    dies-of-bundle          kills itself when it is asked for a bundle
-    silent-bundle           never says whether it has a bundle
     crash                   kills itself when a request comes
     crash-half              sends half of the answer, then kills itself
     exit-on-request[-0]     exits with the number when a request comes
@@ -549,14 +547,6 @@ ANSWERS: dict[str, Callable[[Request], None]] = {
 }
 
 
-def answer_without_page(request: Request) -> None:
-    """Say that there is no bundle, whatever else the mode is, unless it is about that."""
-    if MODE == "dies-of-bundle":
-        die()
-    elif MODE != "silent-bundle":
-        request.peer.write(request.reply(404))
-
-
 def answer_request(request: Request) -> None:
     """Answer in the way of the mode."""
     try:
@@ -564,7 +554,7 @@ def answer_request(request: Request) -> None:
         if path == "/ok":
             request.peer.write(request.echo())
         elif path == "/bundle.js":
-            answer_without_page(request)
+            request.peer.write(request.reply(404))
         else:
             ANSWERS.get(MODE, sending(Request.echo))(request)
     except OSError:

@@ -24,6 +24,7 @@ from toru.actors.messages.plugins import (
     MarkBroken,
     MarkRemoved,
     NoteBundle,
+    NoteBundleAnswer,
     OpenSocket,
     PluginChanged,
     PluginDisposed,
@@ -95,7 +96,7 @@ class Plugin(LoopActor):
         self._calls = PluginCalls(plan.metadata.id, services)
         self._figures = Figures()
         self._output = PluginOutput(services.log_sink(plan.metadata.id))
-        self._page = PluginPage(plan.has_bundle, self._in_background, self._tell_manager)
+        self._page = PluginPage(plan.has_bundle)
         self._process = PluginProcess(plan.metadata.id, context.name, services)
         self._link: PluginLink | None = None
         self._opening: asyncio.Task[None] | None = None
@@ -162,6 +163,10 @@ class Plugin(LoopActor):
                 self._replace(metadata, file)
             case NoteBundle(is_there=is_there):
                 self._page.note_file(is_there)
+                self._tell_manager()
+            case NoteBundleAnswer(was_served=was_served):
+                self._page.note_answer(was_served)
+                self._tell_manager()
             case MarkBroken(reason=reason):
                 self._apply(life.BrokenFound(reason))
             case MarkRemoved():
@@ -201,10 +206,8 @@ class Plugin(LoopActor):
             case life.Disconnect():
                 self._close_link()
             case life.SendGoaway():
-                self._page.stop_asking()
                 self.background(self._say_goaway(self._state.spawn))
             case life.SendShutdown():
-                self._page.stop_asking()
                 self.background(self._say_shutdown(self._state.spawn))
             case life.Terminate():
                 self.background(self._process.signal(signal.SIGTERM))
@@ -215,7 +218,6 @@ class Plugin(LoopActor):
             case life.CancelTimer(kind):
                 self.timers.cancel(("life", kind))
             case life.FailWaiting(sentence):
-                self._page.note_failure()
                 if self._link is not None:
                     self._link.fail(sentence)
             case life.RecordEvent() | life.PersistEnabled() | life.Answer():
@@ -286,9 +288,8 @@ class Plugin(LoopActor):
         except LinkBroken as error:
             self._apply(life.ConnectionLost(spawn, error.sentence))
         else:
+            self._page.note_features(link.features)
             self._apply(life.BecameReady(spawn))
-            if self._link is link and self._state.takes_requests:
-                self._page.ask(link)
 
     def _make_link(self, spawn: int, protocol: int) -> PluginLink:
         services = self._services
@@ -317,7 +318,6 @@ class Plugin(LoopActor):
             self._opening.cancel()
             self._opening = None
         link, self._link = self._link, None
-        self._page.note_failure()
         if link is not None:
             link.close()
 

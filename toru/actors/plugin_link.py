@@ -122,7 +122,14 @@ class PluginRequests(Protocol):
 
 
 class PluginLink(Protocol):
-    """One spawn's connections."""
+    """One spawn's connections.
+
+    Attributes:
+        features: what the plugin says that it can; nothing in version 1.
+    """
+
+    @property
+    def features(self) -> tuple[str, ...]: ...
 
     async def open(self) -> None:
         """Connect as soon as the plugin listens, and return when it takes requests.

@@ -47,6 +47,8 @@ class LinkV1:
     That the plugin's socket is still there is looked at every 10 s, and shows with every request.
     """
 
+    features: tuple[str, ...] = ()
+
     def __init__(self, context: LinkContext) -> None:
         self._context = context
         self._loop = asyncio.get_running_loop()

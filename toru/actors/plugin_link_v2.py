@@ -40,6 +40,8 @@ class LinkV2(asyncio.Protocol):
     come together cost the plugin one wake-up.
     """
 
+    features: tuple[str, ...] = ()
+
     def __init__(self, context: LinkContext, *, health: bool) -> None:
         self._context = context
         self._asks_health = health
@@ -201,7 +203,7 @@ class LinkV2(asyncio.Protocol):
     def _take_one(self, event: told.SessionEvent) -> None:
         match event:
             case told.HelloAccepted(features=features):
-                self._requests.features = features
+                self.features = self._requests.features = features
                 self._init()
             case told.BecameReady():
                 if not self._ready.done():

@@ -29,6 +29,7 @@ from toru.actors.messages.plugins import (
     MarkBroken,
     MarkRemoved,
     NoteBundle,
+    NoteBundleAnswer,
     PluginChanged,
     PluginDisposed,
     PluginFigures,
@@ -443,7 +444,10 @@ class PluginManager(LoopActor):
             return bundle
         number = self._places.next_request_id()
         request = bundle_request(session.username, session.role, number)
-        answer = await whole_answer(self._plugin(plugin_id), request)
+        plugin = self._plugin(plugin_id)
+        answer = await whole_answer(plugin, request)
+        if answer.status in (200, 404):
+            plugin.tell(NoteBundleAnswer(answer.status == 200))
         if answer.status != 200:
             raise NotFound("The plugin has no bundle.", code="no_bundle")
         return answer.body or b""

@@ -26,7 +26,10 @@ FRAME_S = 10.0
 """A frame that has begun is whole within this time."""
 HEAD_S = 30.0
 
-FEATURES = ("http", "stream", "ws", "kv", "log", "event", "task", "config", "health")
+FEATURES = (
+    *("http", "stream", "ws", "kv", "log", "event", "task", "config", "health"),
+    "bundle",  # it answers GET /bundle.js with the bundle of its page
+)
 LIMITS: dict[str, int] = {
     "json_bytes": v2.MAX_JSON_BYTES,
     "data_bytes": v2.MAX_DATA_BYTES,

@@ -72,8 +72,8 @@ class PluginView(msgspec.Struct, frozen=True):
         degraded: it says of itself that not all is well; it is not restarted for that.
         pid: its process; None for a client and when it does not run.
         socket_path: where it listens; None for a client.
-        has_page: whether there is a bundle that draws its page in the dashboard: its file, or what
-            the plugin has answered when it was asked for one, the last time that it got ready.
+        has_page: whether there is a bundle that draws its page in the dashboard: its file, or the
+            plugin's word; None while that is not known.
     """
 
     id: str
@@ -92,7 +92,7 @@ class PluginView(msgspec.Struct, frozen=True):
     protocol: int | None
     pid: int | None
     socket_path: str | None
-    has_page: bool
+    has_page: bool | None
     figures: PluginFigures
 
 
@@ -309,6 +309,12 @@ class NoteBundle(Message[None], frozen=True):
     """The file of its bundle has come or gone."""
 
     is_there: bool
+
+
+class NoteBundleAnswer(Message[None], frozen=True):
+    """It was asked for its bundle, and served it or said that it has none."""
+
+    was_served: bool
 
 
 class MarkBroken(Message[None], frozen=True):
