@@ -610,7 +610,7 @@ def say_hello(peer: Peer, message: dict[str, Any]) -> None:
     protocol = 3 if MODE == "hello-version" else 2
     credits_ = {"flow": "stream_credit", "flow-connection": "connection_credit"}
     limits = {credits_[MODE]: CREDIT_BYTES} if MODE in credits_ else {}
-    features = [name for name in message["features"] if name not in ("stream", "ws")]
+    features = [name for name in message["features"] if name not in ("stream", "ws", "bundle")]
     more = {"features": features, "limits": limits, "sdk": "misbehaving"}
     fields = {"protocol": protocol, "instance": instance, **more}
     peer.write(frame({"type": "hello_ok", **fields}))

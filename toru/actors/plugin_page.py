@@ -36,7 +36,9 @@ class PluginPage:
     @property
     def exists(self) -> bool | None:
         """Whether there is a page; None while that is not known."""
-        return True if self._has_file or self._is_offered else self._was_served
+        if self._has_file:
+            return True
+        return True if self._is_offered and self._was_served is None else self._was_served
 
     def note_file(self, has_file: bool) -> None:
         """Take note of a bundle's file that has come or gone."""
