@@ -203,7 +203,7 @@ class CoreV2:
         self.other: list[dict[str, Any]] = []
         self._next_id = 1
         features = ["health", "stream", "ws"]
-        hello = {"protocols": [2], "instance": instance, "features": features}
+        hello: dict[str, Any] = {"protocols": [2], "instance": instance, "features": features}
         hello["limits"] = {"streams": 64, "calls": 32, **(limits or {})}
         self.wire.send({"type": "hello", **hello})
         self.hello_ok = self.until("hello_ok")
@@ -282,8 +282,8 @@ class CoreV2:
         """Return the next message of a WebSocket."""
         whole = b""
         while True:
-            frame = self.until("data", id=stream)
-            whole += frame["bytes"]
+            frame: dict[str, Any] = self.until("data", id=stream)
+            whole += bytes(frame["bytes"])
             if frame["flags"] & 1:
                 return whole.decode() if frame["flags"] & 2 else whole
 

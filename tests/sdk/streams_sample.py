@@ -187,6 +187,13 @@ async def ws_echo(socket, room):
     seen.append(f"{room}: {socket.close_code}")
 
 
+@plugin.websocket("/ws/notes")
+async def ws_notes(socket):
+    await socket.accept()
+    seen.extend([message async for message in socket])
+    seen.append(f"notes: {socket.close_code}")
+
+
 @plugin.websocket("/ws/fails/{when}")
 async def ws_fails(socket, when):
     if when == "before":

@@ -302,7 +302,7 @@ def test_200_websockets_talk_at_once(core: CoreV2) -> None:
     for socket in sockets:
         core.upload(socket, f"hello {socket}".encode(), flags=3)
     for socket in reversed(sockets):
-        while f"hello {socket}".encode() != core.bodies.get(socket):
+        while core.bodies.get(socket) != bytearray(f"hello {socket}".encode()):
             core.until("data", id=socket)
     for socket in sockets:
         core.wire.send({"type": "ws_close", "id": socket, "code": 1001})
@@ -362,11 +362,12 @@ def test_messages_that_are_too_long_or_no_text_close_a_websocket(core: CoreV2) -
 
 
 def test_what_came_before_the_close_is_still_received(core: CoreV2) -> None:
-    socket = core.open_socket("/ws/echo/quick")
+    socket = core.open_socket("/ws/notes")
+    core.until("ws_accept", id=socket)
     core.upload(socket, b"a", flags=3)
     core.upload(socket, b"b", flags=3)
     core.wire.send({"type": "ws_close", "id": socket, "code": 4000})
-    seen(core, "quick: 4000")
+    seen(core, "a", "b", "notes: 4000")
 
 
 def test_a_handler_that_does_not_listen_is_ended_some_time_after_the_close(core: CoreV2) -> None:

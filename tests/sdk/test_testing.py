@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from toru_plugin.testing import PluginTest
 from tests.sdk.core import Wire, python_plugin, running
 from toru.wire import plugin_session, plugin_v1
 from toru.wire import plugin_session_events as told
-from toru.wire.plugin_http import HttpRequest
+from toru.wire.plugin_http import HttpAnswer, HttpRequest
 
 
 def make_plugin() -> Plugin:
@@ -178,43 +179,140 @@ def test_what_cannot_be_is_refused_when_it_is_written() -> None:
 # Against the hub's own codec
 
 SAMPLE = (Path(__file__).parent / "sample.py").read_text()
+STREAMS = (Path(__file__).parent / "streams_sample.py").read_text()
 
 
-def drive(wire: Wire, session: plugin_session.Session, until: type) -> Any:
-    """Carry bytes between the hub's session and the plugin until an event of a type comes."""
-    while True:
-        wire.socket.sendall(session.output())
-        for event in session.feed(wire.socket.recv(65536), time.monotonic()):
-            if isinstance(event, told.Called):
-                session.answer_call(event.id, None)
-            if isinstance(event, until):
-                return event
+class Hub:
+    """The hub's own session on a connection to a plugin that is ready."""
+
+    def __init__(self, wire: Wire) -> None:
+        self.wire = wire
+        self._events: deque[told.SessionEvent] = deque()
+        self.session = plugin_session.Session(instance="spawn-1", now=time.monotonic())
+        self.features = self.until(told.HelloAccepted).features
+        self.session.init(instance_id="hub-1", config={"a": 1}, data_dir="/d", log_path="/l")
+        self.until(told.BecameReady)
+
+    def flush(self) -> None:
+        self.wire.socket.sendall(self.session.output())
+
+    def until(self, *kinds: type) -> Any:
+        """Carry bytes both ways until an event of these types comes."""
+        while True:
+            while self._events:
+                event = self._events.popleft()
+                if isinstance(event, told.Called):
+                    self.session.answer_call(event.id, None)
+                elif isinstance(event, (told.BodyCame, told.SocketCame)):
+                    self.body += event.data
+                    self.session.take(event.id, len(event.data), time.monotonic())
+                if isinstance(event, kinds):
+                    return event
+            self.flush()
+            self._events += self.session.feed(self.wire.socket.recv(65536), time.monotonic())
+
+    def begin(self, path: str, method: str = "GET", body: bytes | None = b"") -> int:
+        request = HttpRequest(method, path, "a=1", (("X-One", "1"),), body, "jö", "admin")
+        self.body = bytearray()
+        return self.session.request(request, now=time.monotonic())
+
+    def ask(self, path: str, method: str = "GET", body: bytes | None = b"") -> Any:
+        """Return an answer with its whole body."""
+        self.begin(path, method, body)
+        return self.answer()
+
+    def answer(self) -> HttpAnswer:
+        answer: HttpAnswer = self.until(told.Answered).answer
+        if answer.body is not None:
+            return answer
+        while not self.until(told.BodyCame).end:
+            pass
+        return HttpAnswer(answer.status, answer.headers, bytes(self.body))
+
+    def write(self, stream: int, data: bytes, *, end: bool = True, text: bool = False) -> None:
+        now = time.monotonic()
+        if not self.session.write(stream, data, end=end, now=now, text=text):
+            self.until(told.MayWrite)
+        self.flush()
+
+    def open_socket(self, path: str) -> Any:
+        request = HttpRequest("GET", path, "a=1", (), b"", "jö", "admin")
+        self.body = bytearray()
+        self.session.open_socket(request, now=time.monotonic())
+        return self.until(told.SocketOpened, told.Answered, told.Failed)
 
 
 def test_the_hub_s_own_session_and_the_library_understand_each_other(tmp_path: Path) -> None:
     with running(python_plugin(tmp_path, SAMPLE), tmp_path / "s") as plugin, plugin.wire() as wire:
-        session = plugin_session.Session(instance="spawn-1", now=time.monotonic())
-        accepted = drive(wire, session, told.HelloAccepted)
-        assert "health" in accepted.features
-        session.init(instance_id="hub-1", config={"a": 1}, data_dir="/d", log_path="/l")
-        drive(wire, session, told.BecameReady)
-
-        def ask(path: str, method: str = "GET", body: bytes = b"") -> Any:
-            request = HttpRequest(method, path, "a=1", (("X-One", "1"),), body, "jö", "admin")
-            session.request(request, now=time.monotonic())
-            return drive(wire, session, told.Answered).answer
-
-        seen = json.loads(ask("/echo/a/b").body)
+        hub = Hub(wire)
+        assert {"health", "stream", "ws"} <= set(hub.features)
+        seen = json.loads(hub.ask("/echo/a/b").body)
         assert (seen["user"], seen["header"], seen["query"]) == ("jö", "1", {"a": "1"})
-        assert ask("/json", "POST", '{"ü":1}'.encode()).body == '{"ü":1}'.encode()
-        assert ask("/bytes").body == b"\xff"
-        assert len(ask("/big/3000000").body) == 3_000_000
-        assert ask("/crash").status == 500
-        session.ask_health()
-        assert drive(wire, session, told.HealthAnswered).ok
-        assert session.goaway()
-        session.shutdown()
-        wire.socket.sendall(session.output())
+        assert hub.ask("/json", "POST", '{"ü":1}'.encode()).body == '{"ü":1}'.encode()
+        assert hub.ask("/bytes").body == b"\xff"
+        assert len(hub.ask("/big/3000000").body) == 3_000_000
+        assert hub.ask("/crash").status == 500
+        hub.session.ask_health()
+        assert hub.until(told.HealthAnswered).ok
+        assert hub.session.goaway(time.monotonic())
+        hub.session.shutdown()
+        hub.flush()
+        assert plugin.ended()[0] == 0
+
+
+def test_the_hub_s_own_session_streams_to_the_library_and_back(tmp_path: Path) -> None:
+    with running(python_plugin(tmp_path, STREAMS), tmp_path / "s") as plugin, plugin.wire() as wire:
+        hub = Hub(wire)
+        stream = hub.begin("/digest", "POST", None)
+        piece = bytes(1024 * 1024)
+        for index in range(8):
+            hub.write(stream, piece, end=index == 7)
+        assert json.loads(hub.answer().body or b"")["size"] == 8 * 1024 * 1024
+        assert len(hub.ask("/blob/20000000").body) == 20_000_000
+        refused = hub.begin("/small", "POST", None)
+        hub.write(refused, bytes(200_000), end=False)
+        assert hub.answer().status == 413
+        assert hub.session.write(refused, piece, end=True, now=time.monotonic())
+        hub.begin("/fails/later")
+        assert hub.until(told.Failed).status == 502
+        events = hub.begin("/events")
+        assert hub.until(told.Answered).answer.body is None
+        while b"keep-alive" not in hub.body:
+            hub.until(told.BodyCame)
+        hub.session.cancel(events, "The browser has left.", time.monotonic())
+        noted: list[str] = []
+        while "events closed " not in noted:
+            noted = json.loads(hub.ask("/seen").body or b"")
+        assert (hub.session.open_requests, hub.session.waiting_requests) == (0, 0)
+        assert plugin.end()[0] == 0
+
+
+def test_the_hub_s_own_session_and_the_library_talk_over_websockets(tmp_path: Path) -> None:
+    with running(python_plugin(tmp_path, STREAMS), tmp_path / "s") as plugin, plugin.wire() as wire:
+        hub = Hub(wire)
+        socket = hub.open_socket("/ws/echo/named").id
+        while not hub.body:
+            hub.until(told.SocketCame)
+        assert hub.body == "jö admin {'a': '1'}".encode()
+        for message, text in ((bytes(900_000), False), ("ü".encode() * 300_000, True)):
+            hub.body = bytearray()
+            hub.write(socket, message, text=text)
+            last = None
+            while last is None or not last.end:
+                last = hub.until(told.SocketCame)
+            assert (hub.body == message, last.text) == (True, text)
+        hub.write(socket, bytes(1_000_001), end=False)
+        assert hub.until(told.SocketClosed).code == 1009
+        assert hub.open_socket("/ws/echo/locked").answer.status == 403
+        assert hub.open_socket("/ws/none").answer.status == 404
+        hub.open_socket("/ws/closes/4001")
+        closed = hub.open_socket("/ws/echo/a").id
+        hub.session.close_socket(closed, 1001, time.monotonic())
+        hub.open_socket("/ws/deaf")
+        ended = hub.session.goaway(time.monotonic())
+        assert [event.code for event in ended if isinstance(event, told.SocketClosed)] == [1001]
+        hub.session.shutdown()
+        hub.flush()
         assert plugin.ended()[0] == 0
 
 
