@@ -112,6 +112,11 @@ def blob_plain(_, size):
         yield bytes(100_000)
 
 
+@plugin.get("/table/{lines}")
+def table(_, lines):
+    return Response(stream=(f"{n}\n" for n in range(int(lines))), content_type="text/csv")
+
+
 @plugin.get("/file")
 def file(_):
     return Response.file(os.environ["STREAMS_FILE"])

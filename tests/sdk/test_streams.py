@@ -214,6 +214,15 @@ def test_an_iterator_that_fails_ends_its_answer_only(core: CoreV2) -> None:
     assert core.http("HEAD", "/blob/1000")["body"] == "none"
 
 
+def test_small_pieces_of_a_plain_iterator_are_sent_together(core: CoreV2) -> None:
+    frames, stream = 0, core.start("GET", "/table/200000")
+    core.until("http_head", id=stream)
+    while not core.until("data", id=stream)["flags"] & 1:
+        frames += 1
+    assert core.bodies[stream] == b"".join(b"%d\n" % n for n in range(200_000))
+    assert frames < 20_000
+
+
 def test_a_cancel_closes_the_iterator_within_a_tenth_of_a_second(core: CoreV2) -> None:
     took_s = []
     for index in range(5):
