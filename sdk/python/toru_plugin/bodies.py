@@ -51,9 +51,13 @@ class LimitedBody:
         piece = await self._body.read()
         self._left -= len(piece)
         if self._left < 0:
-            sentence = f"The body is longer than {self._max_bytes} bytes."
-            raise HttpError(413, sentence, "too_large")
+            raise too_long(self._max_bytes)
         return piece
+
+
+def too_long(max_bytes: int) -> HttpError:
+    """Return what answers a body that is too long."""
+    return HttpError(413, f"The body is longer than {max_bytes} bytes.", "too_large")
 
 
 async def collect(body: Body) -> bytes:

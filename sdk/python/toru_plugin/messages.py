@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO, Union
 from urllib.parse import parse_qsl, unquote
 
-from .bodies import Body, BodyReader, BodyStream, LimitedBody, WholeBody, collect
+from .bodies import Body, BodyReader, BodyStream, LimitedBody, WholeBody, collect, too_long
 from .errors import HttpError, PluginError
 from .headers import Headers, HeaderSource, check_header
 
@@ -125,10 +125,18 @@ class Request:
     # For the library
 
     def attach(self, host: Host, max_body_bytes: int | None) -> None:
-        """Say where handlers run, and how long the body may be."""
+        """Say where handlers run, and how long the body may be.
+
+        Raises:
+            HttpError: it is there and longer.
+        """
         self._host = host
-        if max_body_bytes is not None:
-            self._body = LimitedBody(self._source(), max_body_bytes)
+        if max_body_bytes is None:
+            return
+        if self._body is not None:
+            self._body = LimitedBody(self._body, max_body_bytes)
+        elif len(self.content()) > max_body_bytes:
+            raise too_long(max_body_bytes)
 
     async def load(self) -> None:
         """Wait for the whole body.
