@@ -3,4 +3,4 @@
 Runs on: any thread.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
