@@ -27,7 +27,7 @@ coverage: ## run the tests and show which branches none of them took
 
 bench: ## measure the budgets, side by side with bare programs
 	@$(PYTHON) -m tools.bootstrap test
-	@set -e; for name in actors dashboard db_writer monitor output runs start plugins; do echo "== $$name"; $(BIN)/python -m bench.$$name; done
+	@set -e; for name in actors dashboard db_writer monitor output runs start plugins streams; do echo "== $$name"; $(BIN)/python -m bench.$$name; done
 
 plugins: ## build the plugins whose sources lie in plugins/
 	@$(PYTHON) -m tools.bootstrap run

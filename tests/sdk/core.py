@@ -202,7 +202,7 @@ class CoreV2:
         self.give_credit = True
         self.other: list[dict[str, Any]] = []
         self._next_id = 1
-        features = ["health", "stream", "ws"]
+        features = ["health", "stream", "ws", "bundle"]
         hello: dict[str, Any] = {"protocols": [2], "instance": instance, "features": features}
         hello["limits"] = {"streams": 64, "calls": 32, **(limits or {})}
         self.wire.send({"type": "hello", **hello})

@@ -58,6 +58,7 @@ def test_the_hello_plugin_greets_and_counts_over_version_2(hello: Running) -> No
         for _ in streams:
             core.until("http_head")
         assert core.kv["count"] == "62", "presses at one moment are all counted"
+        assert "bundle" in core.hello_ok["features"]
         bundle = core.http("GET", "/bundle.js")
         assert 'window.ToruPlugins["hello-plugin-python"]' in bundle["text"]
 

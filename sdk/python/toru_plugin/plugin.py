@@ -160,6 +160,10 @@ class Plugin:
 
         return register
 
+    def serves(self, method: str, path: str) -> bool:
+        """Return whether a method has a handler at exactly this path of a route."""
+        return self._serving.routes.has(method, path)
+
     def bundle(self, file: str = "bundle.js") -> None:
         """Serve a file beside the calling module as the plugin's page, ``/bundle.js``."""
         self._serve_file("/bundle.js", file, None, sys._getframe(1).f_globals)

@@ -65,9 +65,13 @@ class Router:
             PluginError: the pattern is wrong, or there already.
         """
         method = method.upper()
-        if any((route.method, route.pattern) == (method, pattern) for route in self.routes):
+        if self.has(method, pattern):
             raise PluginError(f"{method} {pattern} has two handlers")
         self.routes.append(Route(method, pattern, _compiled(pattern), handler, **more))
+
+    def has(self, method: str, pattern: str) -> bool:
+        """Return whether a route has this method and is written like this."""
+        return any((route.method, route.pattern) == (method, pattern) for route in self.routes)
 
     def find(self, method: str, path: str) -> tuple[Route, dict[str, str]]:
         """Return the route of a request and what the placeholders stand for.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 PROTOCOL = 2
 MAX_ERROR_CHARS = 4096
-FEATURES = ("http", "stream", "ws", "kv", "log", "event", "task", "config", "health")
+FEATURES = ("http", "stream", "ws", "kv", "log", "event", "task", "config", "health", "bundle")
 LIMITS = {
     "json_bytes": MAX_JSON_BYTES_V2,
     "data_bytes": MAX_DATA_BYTES,
@@ -110,21 +110,25 @@ class SessionV2:
             self._limits[name] = min(own, positive(limits.get(name)) or own)
         self._calls.limit(self._limits["calls"])
         self._exchange.agree(self._limits)
-        own_features = [name for name in FEATURES if name != "health" or self._offers_health()]
         self._server.replace_session(self)
         self.send(
             {
                 "type": "hello_ok",
                 "protocol": PROTOCOL,
                 "instance": os.environ.get("TORU_INSTANCE") or message.get("instance"),
-                "features": [name for name in own_features if name in offered],
+                "features": [name for name in self._own_features() if name in offered],
                 "limits": self._limits,
                 "sdk": f"toru-plugin-python/{__version__}",
             }
         )
 
-    def _offers_health(self) -> bool:
-        return self._server.plugin.health_check is not None
+    def _own_features(self) -> list[str]:
+        plugin = self._server.plugin
+        missing = {
+            "health": plugin.health_check is None,
+            "bundle": not plugin.serves("GET", "/bundle.js"),
+        }
+        return [name for name in FEATURES if not missing.get(name)]
 
     def _init(self, message: Message) -> None:
         self._server.link(self)
