@@ -7,6 +7,7 @@ database and plugins are real. Runs on: the test's event loop.
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -34,7 +35,13 @@ from toru.errors import ToruError
 ADMIN = Session(
     id="", user_id=None, username="admin", display_name="A", role="admin", expires_at=""
 )
-ASKED = PluginRequest("GET", "/x", (), b"", user="admin", role="admin")
+_numbers = itertools.count(1)
+
+
+def asked() -> Forward:
+    """Return a request with a number of its own."""
+    number = next(_numbers)
+    return Forward(PluginRequest("GET", "/x", (), b"", user="admin", role="admin", id=number))
 
 
 class Stage:
@@ -72,7 +79,7 @@ class Stage:
 
     async def forward(self, plugin_id: str) -> int:
         """Send a request to a plugin's actor and return the status."""
-        answer = await self.system.address(f"plugin/{plugin_id}").ask(Forward(ASKED))
+        answer = await self.system.address(f"plugin/{plugin_id}").ask(asked())
         return answer.status
 
 
@@ -145,7 +152,7 @@ async def test_requests_that_wait_at_an_actor_that_raises_are_answered(
     async with stage.running():
         await stage.ready("bad-silent-v2")
         address = stage.system.address("plugin/bad-silent-v2")
-        waiting = [address.ask(Forward(ASKED), deadline_s=25.0) for _ in range(20)]
+        waiting = [address.ask(asked(), deadline_s=25.0) for _ in range(20)]
         address.tell(Replace(None, None))  # type: ignore[arg-type]
         began = asyncio.get_running_loop().time()
         for reply in waiting:
