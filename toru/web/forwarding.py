@@ -186,6 +186,8 @@ class ForwardExchange(HTTPMessageDelegate):
     def _forward(self, found: Session | None) -> None:
         authorise("any", found)
         session = cast("Session", found)
+        if self._connection.stream.closed():
+            return  # its client has gone meanwhile
         actor, wanted = plugin_request(self._request, self._services.plugin_places, session)
         if self._upload is None:
             wanted = msgspec.structs.replace(wanted, body=b"".join(self._chunks))
@@ -225,6 +227,8 @@ class ForwardExchange(HTTPMessageDelegate):
             self._under_way.leave(self)  # it would not end before the hub does
         if self._write_head(answer.status, headers, b""):
             self._pouring = asyncio.get_running_loop().create_task(self._pour_body())
+        else:
+            self._give_up()
 
     async def _pour_body(self) -> None:
         actor, request_id = cast("tuple[Address, int]", self._forwarded)

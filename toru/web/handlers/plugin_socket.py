@@ -45,9 +45,11 @@ class PluginSocketHandler(ApiHandler, WebSocketHandler):
         if refusal is not None:
             self._pass_back(refusal)
             return
-        await WebSocketHandler.get(self)
-        if self._actor is None:  # the handshake was none, and is answered
-            self._let_go(_GOING_AWAY)
+        try:
+            await WebSocketHandler.get(self)  # returns when the connection is over
+        finally:
+            if self._actor is None:  # at the latest now the plugin has to know
+                self._let_go(_GOING_AWAY)
 
     def open(self) -> None:
         """Give the connection its actor."""
