@@ -101,7 +101,7 @@ def main() -> int:
         return 1
     TARGET.mkdir(parents=True, exist_ok=True)
     with (
-        tempfile.TemporaryDirectory() as folder,
+        tempfile.TemporaryDirectory(prefix="toru-") as folder,
         measured_hub(Path(folder)) as hub,
         sync_playwright() as playwright,
     ):
