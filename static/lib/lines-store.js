@@ -171,7 +171,13 @@ export class LinesStore {
   #plan(grew) {
     if (!this.#connected || this.source.complete.value) return;
     this.#delay = grew ? SOONEST_MS : Math.min(LATEST_MS, this.#delay * 1.5);
-    this.#timer = window.setTimeout(() => this.#ask(), document.hidden ? LATEST_MS : this.#delay);
+    const delay = document.hidden ? LATEST_MS : this.#delay;
+    this.#timer = window.setTimeout(() => this.#askAgain(), delay);
+  }
+
+  /** Asks once more, unless what was read meanwhile has shown that this is all. */
+  #askAgain() {
+    if (!this.source.complete.value) this.#ask();
   }
 
   #look() {

@@ -51,9 +51,10 @@ def test_a_broken_file_is_listed_with_its_reason_beside_good_ones_until_it_is_re
     expect(broken).to_have_count(0)
 
 
-def test_only_plugins_with_a_page_can_be_opened(
-    dashboard: Dashboard, page: Page, hub: HubProcess
+def test_plugins_that_are_known_to_have_no_page_cannot_be_opened(
+    dashboard: Dashboard, page: Page, hub: HubProcess, watch: PageWatch
 ) -> None:
+    watch.expect("status of 404")
     drop_example(hub)
     drop_flaky(hub, "echo")
     wait_ready(hub)
@@ -61,7 +62,11 @@ def test_only_plugins_with_a_page_can_be_opened(
     dashboard.log_in("/plugins")
     without, links = card(page, "Misbehaving: echo"), page.get_by_role("navigation", name="Plugins")
     expect(without).to_contain_text("Healthy")
+    links.get_by_role("link", name="Misbehaving: echo").click()
+    expect(page.get_by_text("This plugin has no page")).to_be_visible()
     expect(links.get_by_role("link")).to_have_text([re.compile("Hello World")])
+    page.goto("/plugins")
+    expect(without).to_contain_text("Healthy")
     expect(without.get_by_role("link", name="Open")).to_have_count(0)
     write_bundle(hub, "bad-echo", "window.ToruPlugins = {};")
     expect(without.get_by_role("link", name="Open")).to_be_visible()
