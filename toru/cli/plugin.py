@@ -6,6 +6,7 @@ Runs on: the main thread; what the commands do is imported when it is needed.
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -20,6 +21,83 @@ app = typer.Typer(
 @app.callback()
 def _group() -> None:
     """Write plugins."""
+
+
+@app.command()
+def new(
+    name: Annotated[str, typer.Argument(help="Its id: letters, digits and hyphens.")],
+    lang: Annotated[
+        str, typer.Option("--lang", "-l", help="python or bash.", show_default=True)
+    ] = "python",
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            "--dir",
+            "-d",
+            metavar="DIR",
+            help="The folder that gets the new one. (default: the current one)",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Make the folder of a new plugin that builds, runs and passes its own test.
+
+    Nothing that exists is touched.
+
+    For example:
+
+        toru plugin new disk-guard
+
+        toru plugin new disk-guard --lang bash --dir ~/plugins
+    """
+    from toru.cli.plugin_new import make_plugin
+
+    made = make_plugin(name, lang, folder or Path())
+    print(f"{made}")
+    print(f"  toru plugin dev {quote(str(made))}     run it, and again whenever you save a file")
+    print(f"  toru plugin test {quote(str(made))}    run its tests")
+    print(f"  toru plugin build {quote(str(made))}   make one file of it for a hub")
+
+
+@app.command()
+def dev(
+    source: Annotated[
+        Path, typer.Argument(metavar="DIR|FILE", help="The plugin's folder, or its .binary file.")
+    ],
+    port: Annotated[
+        int, typer.Option("--port", "-p", min=0, max=65535, help="Where the hub listens; 0: free.")
+    ] = 0,
+) -> None:
+    """Run a plugin in a hub of its own, and again whenever a file of it is saved.
+
+    What the plugin logs, its states and what is wrong with a build are shown
+    as they come. A build that fails leaves the one before running. Ctrl-C
+    ends the plugin and the hub; nothing of them is left.
+
+    For example:
+
+        toru plugin dev plugins/hello-plugin-python
+    """
+    from toru.cli.plugin_dev import develop
+
+    raise typer.Exit(develop(source, port))
+
+
+@app.command()
+def test(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The plugin's source folder.")],
+) -> None:
+    """Run a plugin's own tests: tests/test_….py, or an executable named test.
+
+    The library for plugins is on the path; nothing need be installed.
+
+    For example:
+
+        toru plugin test plugins/disk-guard
+    """
+    from toru.cli.plugin_test import run_tests
+
+    raise typer.Exit(run_tests(folder))
 
 
 @app.command()

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+import shutil
 import stat
 import subprocess
 import tempfile
@@ -84,6 +85,29 @@ def build_plugin(folder: Path, out: Path | None = None) -> Built:
             fresh.replace(target)
     except OSError as error:
         raise BuildError(f"{folder} cannot be built: {error}.") from None
+    return Built(target, metadata, size_bytes)
+
+
+def copy_plugin(file: Path, out: Path) -> Built:
+    """Copy a plugin that is built already; the file at ``out`` is replaced only by one that works.
+
+    Args:
+        file: the plugin.
+        out: the file to make or replace.
+
+    Raises:
+        BuildError: it cannot be read, or does not work.
+    """
+    target = _target(file, out)
+    try:
+        with _beside(target) as fresh:
+            shutil.copyfile(file, fresh)
+            fresh.chmod(0o755)
+            metadata = _try(fresh)
+            size_bytes = fresh.stat().st_size
+            fresh.replace(target)
+    except OSError as error:
+        raise BuildError(f"{file} cannot be used: {error}.") from None
     return Built(target, metadata, size_bytes)
 
 
