@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -19,6 +21,7 @@ from toru.cli.plugin_test import NoTests, run_tests
 
 needs_bash = pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
 LANGUAGES = ["python", pytest.param("bash", marks=needs_bash)]
+ROOT = Path(__file__).parents[2]
 STRANGE = 'a "b" \\ $(id) `id` ü\n\t{}, %s'
 
 
@@ -30,13 +33,14 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
     assert "Traceback" not in process.log, process.log
 
 
-def toru(*words: str | Path) -> subprocess.CompletedProcess[str]:
+def toru(*words: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-W", "error", "-m", "toru", "plugin", *words],
         capture_output=True,
         text=True,
         check=False,
         timeout=60,
+        cwd=cwd,
     )
 
 
@@ -137,6 +141,21 @@ def test_a_shell_script_that_hangs_is_ended_with_all_that_it_started(tmp_path: P
     )
     tested = toru("test", folder)
     assert tested.returncode == 0, tested.stderr
+
+
+@needs_bash
+@pytest.mark.parametrize("guide", ["README.md", "docs/plugins.md", "docs/plugins-python.md"])
+def test_the_commands_that_the_guides_begin_with_work(tmp_path: Path, guide: str) -> None:
+    (tmp_path / "plugins").mkdir()
+    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / guide).read_text(), re.DOTALL)
+    begin = next(block for block in blocks if "toru plugin new" in block)
+    commands = [shlex.split(line, comments=True) for line in begin.splitlines()]
+    assert [words[:2] for words in commands] == [["toru", "plugin"]] * len(commands)
+    for _, _, *words in commands:
+        if words[0] != "dev":  # which goes on until Ctrl-C: test_plugin_dev
+            done = toru(*words, cwd=tmp_path)
+            assert done.returncode == 0, done.stderr
+    assert (tmp_path / "disk-guard").is_dir()
 
 
 @pytest.mark.parametrize("name", ["", "1a", "-a", "a_b", "a b", "../a", "a/b", "ä", "a" * 65])
