@@ -11,6 +11,7 @@ import stat
 from collections.abc import Iterator
 from email.utils import formatdate, parsedate_to_datetime
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import quote
 
 from . import assets
@@ -26,24 +27,30 @@ class FilePart:
     """A part of a file; iterating reads it in pieces.
 
     Args:
-        path: the file.
+        source: the file's path, or the file, open; then it is closed at the end.
         start: the first byte's offset.
         size: how many bytes.
     """
 
-    def __init__(self, path: Path, start: int, size: int) -> None:
-        self.path = path
+    def __init__(self, source: Path | BinaryIO, start: int, size: int) -> None:
+        self._source = source
         self.start = start
         self.size = size
 
+    def close(self) -> None:
+        """Close the file, if it was given open."""
+        if not isinstance(self._source, Path):
+            self._source.close()
+
     def __iter__(self) -> Iterator[bytes]:
-        with self.path.open("rb") as file:
+        source = self._source
+        with source.open("rb") if isinstance(source, Path) else source as file:
             file.seek(self.start)
             left = self.size
             while left:
                 piece = file.read(min(PIECE_BYTES, left))
                 if not piece:
-                    raise PluginError(f"{self.path} has become shorter while it was sent")
+                    raise PluginError(f"{file.name} has become shorter while it was sent")
                 left -= len(piece)
                 yield piece
 
@@ -53,14 +60,15 @@ class FileResponse(Response):
 
     def __init__(
         self,
-        path: str | os.PathLike[str],
+        path: str | os.PathLike[str] | BinaryIO,
         root: str | os.PathLike[str] | None,
         filename: str | None,
         content_type: str | None,
         headers: HeaderSource,
     ) -> None:
         found, status = _find(path, root)
-        kind = content_type or assets.content_type(filename or found.name)
+        name = filename or (found.name if isinstance(found, Path) else "")
+        kind = content_type or assets.content_type(name)
         self._size = status.st_size
         self._modified_s = int(status.st_mtime)
         self._part = FilePart(found, 0, self._size)
@@ -126,8 +134,10 @@ class FileResponse(Response):
 
 
 def _find(
-    path: str | os.PathLike[str], root: str | os.PathLike[str] | None
-) -> tuple[Path, os.stat_result]:
+    path: str | os.PathLike[str] | BinaryIO, root: str | os.PathLike[str] | None
+) -> tuple[Path | BinaryIO, os.stat_result]:
+    if not isinstance(path, (str, os.PathLike)):
+        return path, os.fstat(path.fileno())
     try:
         found = Path(path) if root is None else (Path(root) / path).resolve()
         status = found.stat()

@@ -200,7 +200,7 @@ class Response:
 
     @staticmethod
     def file(
-        path: str | os.PathLike[str],
+        path: str | os.PathLike[str] | BinaryIO,
         *,
         root: str | os.PathLike[str] | None = None,
         filename: str | None = None,
@@ -210,7 +210,7 @@ class Response:
         """Return an answer that sends a file in pieces; parts of it (``Range``) can be asked for.
 
         Args:
-            path: the file.
+            path: the file; or the file itself, open to read bytes, which is closed at the end.
             root: the folder that it must be in: for paths that somebody else has chosen.
             filename: makes it a download of that name.
             content_type: instead of the one that its name implies.

@@ -1,0 +1,1 @@
+"""What the plugin Files is made of."""
