@@ -5,6 +5,7 @@ Runs on: one thread. A plugin is built anew when its sources, the library or the
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from tools.common import ROOT, Stamps, digest, say
 
-_MADE = {"__pycache__", "node_modules", "target"}
+_MADE = {"__pycache__", "node_modules", "target", "Cargo.lock"}
 
 
 def provide_plugins(root: Path, stamps: Stamps) -> None:
@@ -24,13 +25,16 @@ def provide_plugins(root: Path, stamps: Stamps) -> None:
         root: the checkout, whose environment is set up.
         stamps: what was built before, and of what.
     """
-    tools = [root / "toru/cli/plugin_build.py", *_files(root / "sdk")]
-    for folder in sorted((root / "plugins").glob("[!.]*/")):
+    tools = [root / "toru/cli/plugin_build.py", root / "toru/cli/cargo_build.py", *_files(root / "sdk")]
+    for folder in sorted((root / "plugins").glob("[!._]*/")):
         if not folder.is_dir():
             continue
         made = folder.with_name(f"{folder.name}.binary")
         step, inputs = f"plugin {folder.name}", digest([*tools, *_files(folder)])
         if stamps.read(step).get("inputs") == inputs and made.exists():
+            continue
+        if (folder / "Cargo.toml").exists() and shutil.which("cargo") is None:
+            say(f"the plugin {folder.name} is left out: cargo, which builds it, is not installed.")
             continue
         say(f"building the plugin {folder.name}")
         if _build(root, folder, made):
