@@ -5,7 +5,6 @@ Runs on: the loop.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 import time
@@ -50,12 +49,10 @@ async def list_units(scope: str) -> list[dict[str, Any]]:
     Raises:
         SystemdError: systemctl did not say.
     """
-    loaded_text, files_text = await asyncio.gather(
-        systemctl(scope, "list-units", "--type=service", "--all", *_AS_JSON),
-        systemctl(scope, "list-unit-files", "--type=service", *_AS_JSON),
-    )
-    units = {unit["name"]: unit for unit in parse_units(loaded_text)}
-    for name, state in parse_unit_files(files_text).items():
+    text = await systemctl(scope, "list-units", "--type=service", "--all", *_AS_JSON)
+    units = {unit["name"]: unit for unit in parse_units(text)}
+    text = await systemctl(scope, "list-unit-files", "--type=service", *_AS_JSON)
+    for name, state in parse_unit_files(text).items():
         if name in units:
             units[name]["boot"] = state
         elif not _is_template(name) and state != "alias":
