@@ -27,7 +27,7 @@ def _group() -> None:
 def new(
     name: Annotated[str, typer.Argument(help="Its id: letters, digits and hyphens.")],
     lang: Annotated[
-        str, typer.Option("--lang", "-l", help="python or bash.", show_default=True)
+        str, typer.Option("--lang", "-l", help="python, bash or rust.", show_default=True)
     ] = "python",
     folder: Annotated[
         Path | None,
@@ -116,8 +116,9 @@ def build(
     """Make one executable .binary file of a source folder, and try it.
 
     The folder holds plugin.py (or main.py, or __main__.py) and whatever it
-    needs beside it; or an executable named build, which is run with the path
-    of the file to make. The file needs nothing but python3 where it runs.
+    needs beside it; or Cargo.toml and a program in Rust; or an executable
+    named build, which is run with the path of the file to make. What is made
+    of Python needs nothing but python3 where it runs, of Rust nothing.
 
     For example:
 
@@ -132,3 +133,65 @@ def build(
     print(f"  id     {built.metadata.id}")
     print(f"  route  {built.metadata.route}")
     print(f"  size   {built.size_bytes:,} bytes")
+
+
+@app.command()
+def check(
+    file: Annotated[
+        Path | None, typer.Argument(metavar="FILE", help="The plugin's executable.")
+    ] = None,
+    only: Annotated[
+        str, typer.Option(metavar="PATTERN", help="Only cases named so, as `v2-cancel*` or `kv`.")
+    ] = "",
+    get: Annotated[
+        str, typer.Option("--get", metavar="/PATH", help="The path that is asked for.")
+    ] = "/",
+    stream: Annotated[
+        str, typer.Option(metavar="/PATH", help="A path with a long answer or an event stream.")
+    ] = "",
+    websocket: Annotated[
+        str, typer.Option(metavar="/PATH", help="A path that takes a WebSocket.")
+    ] = "",
+    timeout: Annotated[
+        float,
+        typer.Option(min=0.1, max=30.0, metavar="SECONDS", help="How long an answer may take."),
+    ] = 5.0,
+    show: Annotated[bool, typer.Option("--list", help="List the cases; FILE may be left out.")] = (
+        False
+    ),
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+) -> None:
+    """Check that a plugin keeps to the protocol, in the versions that it announces.
+
+    It is started as the hub does, on a temporary folder, with its keys in
+    memory. Requests are GETs of one path, and others only to paths that no
+    plugin has; so nothing of what it looks after is changed. Of each case that
+    fails the report says what was sent, expected and got.
+
+    Exit codes: 0 all is well (what a plugin should do, but need not, may be
+    missing); 1 something is wrong; 2 it cannot be run.
+
+    For example:
+
+        toru plugin check plugins/hello-plugin-python.binary
+
+        toru plugin check my.binary --get /api/list --stream /events --websocket /chat
+
+        toru plugin check my.binary --only v2-cancel --json
+    """
+    from toru.cli import plugin_check
+    from toru.plugin_check.model import Setting
+
+    if show:
+        raise typer.Exit(plugin_check.list_cases(only, as_json=as_json))
+    if file is None:
+        raise typer.BadParameter("name the plugin's executable.", param_hint="FILE")
+    setting = Setting(
+        file,
+        Path(),
+        timeout_s=timeout,
+        get_path=get,
+        stream_path=stream,
+        socket_path=websocket,
+    )
+    raise typer.Exit(plugin_check.check(setting, only=only, as_json=as_json))
