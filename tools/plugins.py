@@ -25,7 +25,8 @@ def provide_plugins(root: Path, stamps: Stamps) -> None:
         root: the checkout, whose environment is set up.
         stamps: what was built before, and of what.
     """
-    tools = [root / "toru/cli/plugin_build.py", root / "toru/cli/cargo_build.py", *_files(root / "sdk")]
+    builders = (root / "toru/cli/plugin_build.py", root / "toru/cli/cargo_build.py")
+    tools = [*builders, *_files(root / "sdk")]
     for folder in sorted((root / "plugins").glob("[!._]*/")):
         if not folder.is_dir():
             continue

@@ -1,9 +1,9 @@
 """Make one executable file of a plugin's source folder.
 
 A folder with an executable ``build`` is built by that: it is run in the folder with the path of
-the file to make. Any other must hold Python: ``__main__.py``, ``plugin.py`` or ``main.py``, which
-become a zip archive that Python runs (zipapp), the library for plugins inside. The same sources
-give the same bytes.
+the file to make. One with a ``Cargo.toml`` is built by cargo. Any other must hold Python:
+``__main__.py``, ``plugin.py`` or ``main.py``, which become a zip archive that Python runs (zipapp),
+the library for plugins inside. The same sources give the same bytes.
 
 Runs on: the main thread of the command line.
 """
@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from toru.cli.cargo_build import MANIFEST, CargoError, build_with_cargo
 from toru.domain import plugin_probe
 from toru.domain.plugin_metadata import BrokenPlugin, PluginMetadata
 from toru.errors import ToruError
@@ -78,11 +79,15 @@ def build_plugin(folder: Path, out: Path | None = None) -> Built:
         with _beside(target) as fresh:
             if os.access(folder / BUILD_PROGRAM, os.X_OK):
                 _run_build_program(folder, fresh)
+            elif (folder / MANIFEST).is_file():
+                build_with_cargo(folder, fresh)
             else:
                 _write_archive(folder, fresh)
             metadata = _try(fresh)
             size_bytes = fresh.stat().st_size
             fresh.replace(target)
+    except CargoError as error:
+        raise BuildError(error.sentence) from None
     except OSError as error:
         raise BuildError(f"{folder} cannot be built: {error}.") from None
     return Built(target, metadata, size_bytes)
@@ -161,7 +166,7 @@ def _write_archive(folder: Path, target: Path) -> None:
     if entry is None:
         raise BuildError(
             f"{folder} holds neither {', '.join(ENTRIES[:-1])} nor {ENTRIES[-1]}, "
-            f"nor an executable named {BUILD_PROGRAM}."
+            f"nor {MANIFEST}, nor an executable named {BUILD_PROGRAM}."
         )
     files = source_files(folder)
     if any(name.split("/")[0] in (SDK_NAME, f"{SDK_NAME}.py") for name in files):

@@ -1,0 +1,572 @@
+"""The Rust library and the hello plugin in Rust, driven by a core that knows only the pages."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.sdk import rust
+from tests.sdk.core import CoreV2, Running, data_frame, request_v1, running, v1
+from tests.support.hub import HubProcess
+from tests.support.plugin_files import Plugins
+from toru.cli import cargo_build
+from toru.cli.plugin_build import BuildError, build_plugin
+
+HELLO = "hello-plugin-rust"
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    rust.require_rust()
+    folder = tmp_path_factory.mktemp("plugins")
+    with pytest.MonkeyPatch.context() as patch:
+        rust.build(rust.HELLO, folder, patch)
+        rust.build(rust.SAMPLE, folder, patch)
+    return folder
+
+
+@pytest.fixture
+def hello(built: Path, tmp_path: Path) -> Iterator[Running]:
+    with running([str(built / f"{HELLO}.binary")], tmp_path / "s") as found:
+        yield found
+
+
+@pytest.fixture
+def sample_command(built: Path) -> list[str]:
+    return [str(built / "rust_sample.binary")]
+
+
+@pytest.fixture
+def plugin(sample_command: list[str], tmp_path: Path) -> Iterator[Running]:
+    with running(sample_command, tmp_path / "s") as found:
+        yield found
+
+
+@pytest.fixture
+def core(plugin: Running) -> Iterator[CoreV2]:
+    with CoreV2(plugin, config={"colour": "blue"}) as found:
+        yield found.ready()
+
+
+# The hello plugin
+
+
+def test_the_hello_plugin_says_who_it_is_and_takes_no_other_word(built: Path) -> None:
+    program = built / f"{HELLO}.binary"
+    metadata = json.loads(subprocess.check_output([program, "--metadata"]))
+    assert (metadata["id"], metadata["name"]) == (HELLO, "Hello World (Rust)")
+    assert (metadata["route"], metadata["protocols"]) == ("/hello-rust", [1, 2])
+    for arguments, words in (([], "TORU_PLUGIN_SOCKET is not set"), (["--help"], "no arguments")):
+        command = [program, *arguments]
+        refused = subprocess.run(command, capture_output=True, text=True, check=False, env={})
+        assert (refused.returncode, words in refused.stderr) == (2, True)
+
+
+def test_the_hello_plugin_greets_and_counts_over_version_2(hello: Running) -> None:
+    with CoreV2(hello) as core:
+        core.ready().kv["count"] = "41"
+        assert json.loads(core.http("GET", "/")["text"]) == {"message": "Hello, anna!"}
+        assert json.loads(core.http("GET", "/", "name=Bo")["text"]) == {"message": "Hello, Bo!"}
+        assert json.loads(core.http("GET", "/api/counter")["text"]) == {"count": 41}
+        assert json.loads(core.http("POST", "/api/counter")["text"]) == {"count": 42}
+        streams = [core.start("POST", "/api/counter") for _ in range(20)]
+        for _ in streams:
+            core.until("http_head")
+        assert core.kv["count"] == "62", "presses at one moment are all counted"
+        assert "bundle" in core.hello_ok["features"]
+        bundle = core.http("GET", "/bundle.js")
+        assert f'window.ToruPlugins["{HELLO}"]' in bundle["text"]
+        assert core.http("GET", "/none")["status"] == 404
+        assert core.http("PUT", "/api/counter")["status"] == 405
+
+
+def test_the_hello_plugin_greets_and_counts_over_version_1(hello: Running) -> None:
+    kv = {"count": "1"}
+    hello.init_v1()
+    assert json.loads(hello.http_v1("GET", "/?name=Bo")["body"]) == {"message": "Hello, Bo!"}
+    assert json.loads(hello.http_v1("POST", "/api/counter", kv=kv)["body"]) == {"count": 2}
+    assert kv == {"count": "2"}
+    assert hello.http_v1("GET", "/bundle.js")["status"] == 200
+    hello.shut_down_v1()
+    assert hello.ended()[0] == 0
+
+
+def test_a_real_hub_runs_the_hello_plugin_and_keeps_its_counter(
+    built: Path, tmp_path: Path
+) -> None:
+    with HubProcess(tmp_path) as hub:
+        plugins = Plugins(hub)
+        plugins.write(HELLO, (built / f"{HELLO}.binary").read_bytes())
+        plugins.ready(HELLO)
+        view = plugins.view(HELLO)
+        assert (view["has_page"], view["route"], view["protocol"]) == (True, "/hello-rust", 2)
+        route = "/api/plugins/route/hello-rust"
+        assert hub.get(f"{route}/") == {"message": "Hello, admin!"}
+        assert hub.http("GET", f"/api/plugins/{HELLO}/bundle.js").status == 200
+        for count in (1, 2):
+            assert hub.http("POST", f"{route}/api/counter").json == {"count": count}
+        assert plugins.kv(HELLO, "get", "count").json == {"value": "2"}
+        assert hub.stop() == 0
+        hub.start()
+        hub.log_in()
+        plugins.ready(HELLO)
+        assert hub.get(f"{route}/api/counter") == {"count": 2}
+        lines = [line["message"] for line in plugins.logs(HELLO)]
+        assert "The button was pressed." in lines
+        assert "Hello plugin 1.0.0 speaks protocol 2." in lines
+
+
+def test_the_bundle_is_that_of_the_hello_plugin_in_python() -> None:
+    of_python = (rust.ROOT / "plugins/hello-plugin-python/bundle.js").read_text()
+    of_rust = (rust.ROOT / rust.HELLO / "bundle.js").read_text()
+    assert of_rust == of_python.replace("hello-plugin-python", HELLO)
+
+
+# The library
+
+
+def test_the_library_passes_its_own_tests_and_its_pages_have_no_faults() -> None:
+    rust.require_rust()
+    assert "0 failed" in rust.cargo("test", "--release", "--lib")
+    rust.cargo("doc", "--release", "--no-deps")
+
+
+def test_requests_of_version_1_reach_the_plugin_with_all_that_belongs_to_them(
+    plugin: Running,
+) -> None:
+    headers = {"X-One": "1", "X-Toru-User": "J%C3%B6rg", "X-Toru-Role": "client"}
+    answer = plugin.http_v1("POST", "/echo/a%20b?a=1&a=%C3%BC", headers=headers, body="grüße")
+    assert (answer["status"], answer["headers"]) == (200, {"Content-Type": "application/json"})
+    assert json.loads(answer["body"]) == {
+        "method": "POST",
+        "path": "/echo/a%20b",
+        "a": "ü",
+        "user": "Jörg",
+        "role": "client",
+        "header": "1",
+        "body": "grüße",
+    }
+    assert plugin.http_v1("GET", "/nothing") == {"status": 204, "headers": {}, "body": None}
+    made = plugin.http_v1("GET", "/made")
+    assert made["headers"] == {"Content-Type": "text/tea", "X-A": "1, 2"}
+    assert plugin.http_v1("HEAD", "/text")["body"] is None
+    with plugin.wire() as wire:
+        wire.send(v1("http", {"type": "http", "payload": {"path": 3}}, "r"))
+        assert wire.receive()["payload"]["status"] == 400
+
+
+@pytest.mark.parametrize("path", ["/panic", "/fails", "/bytes", "/header", "/big/17000000"])
+def test_a_handler_that_fails_gives_500_and_its_reason_only_to_the_log(
+    plugin: Running, path: str
+) -> None:
+    answer = plugin.http_v1("GET", path)
+    assert answer["status"] == 500
+    assert json.loads(answer["body"])["error"] == "The plugin failed; see its log."
+    assert plugin.http_v1("GET", "/text")["body"] == "grüße"
+    code, stderr = plugin.end()
+    assert code == 0
+    lines = [json.loads(line) for line in stderr.splitlines() if line.startswith("{")]
+    failed = next(line for line in lines if line["level"] == "error")
+    assert failed["error"]
+    if path in ("/panic", "/fails"):
+        assert "secret detail" in failed["error"]
+        assert failed["message"] == f"GET {path} failed"
+
+
+def test_keys_of_version_1_travel_over_the_connection_of_the_request(plugin: Running) -> None:
+    kv: dict[str, str] = {}
+    assert json.loads(plugin.http_v1("GET", "/kv", kv=kv)["body"]) == ["1", None]
+    assert kv == {}
+    assert json.loads(plugin.http_v1("GET", "/call")["body"])["code"] == "UNKNOWN_TYPE"
+    with plugin.wire() as wire:
+        wire.send(request_v1("r1", "GET", "/kv", None, {}))
+        asked = wire.receive()
+        assert (asked["payload"]["action"], asked["payload"]["payload"]["value"]) == ("set", "1")
+        wire.send(v1("kv", {"value": None, "error": "It is too large."}, asked["request_id"]))
+        assert wire.receive()["payload"]["status"] == 500
+    assert "It is too large." in plugin.end()[1]
+
+
+def test_a_core_of_version_1_may_ask_the_plugin_for_its_keys(plugin: Running) -> None:
+    with plugin.wire() as wire:
+        inner = {"action": "Set", "key": "k", "value": "v"}
+        wire.send(v1("kv", {"type": "kv", "request_id": "q", **inner, "payload": inner}, "q"))
+        asked = wire.receive()
+        assert asked["payload"]["value"] == "v"
+        wire.send(v1("kv", {"value": "v"}, asked["request_id"]))
+        answer = wire.receive()
+        assert (answer["request_id"], answer["payload"]) == ("q", {"value": "v"})
+        wire.send(v1("kv", {"action": "delete", "key": "k"}, "q2"))
+        assert "reading and setting" in wire.receive()["payload"]["error"]
+
+
+def test_version_1_begins_with_init_and_ends_with_shutdown(plugin: Running) -> None:
+    plugin.init_v1()
+    about = json.loads(plugin.http_v1("GET", "/about")["body"])
+    assert (about["protocol"], about["instance_id"], about["log_path"]) == (1, "i-1", "l")
+    plugin.shut_down_v1()
+    code, stderr = plugin.ended()
+    assert code == 0
+    assert "stopped in order" in stderr
+    assert not plugin.path.exists()
+
+
+def test_requests_are_served_side_by_side_and_answered_to_half_closed_connections(
+    plugin: Running,
+) -> None:
+    statuses: list[int] = []
+    threads = [
+        threading.Thread(target=lambda: statuses.append(plugin.http_v1("GET", "/slow/1")["status"]))
+        for _ in range(30)
+    ]
+    for thread in threads:
+        thread.start()
+    with plugin.wire() as wire:
+        wire.send(request_v1("r1", "GET", "/slow/0.2", None, {}))
+        wire.socket.shutdown(socket.SHUT_WR)
+        assert wire.receive()["payload"]["status"] == 200
+        assert wire.is_closed()
+    for thread in threads:
+        thread.join(15)
+    assert statuses == [200] * 30
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_lets_requests_end_first(plugin: Running, number: signal.Signals) -> None:
+    with plugin.wire() as wire:
+        wire.send(request_v1("r1", "GET", "/slow/0.4", None, {}))
+        plugin.http_v1("GET", "/text")
+        plugin.process.send_signal(number)
+        assert wire.receive()["payload"]["status"] == 200
+    code, stderr = plugin.ended()
+    assert (code, "stopped in order" in stderr) == (0, True)
+    assert not plugin.path.exists()
+
+
+@pytest.mark.parametrize(
+    ("sent", "words"),
+    [
+        (struct.pack(">I", 0xFFFFFFFF), "over the limit"),
+        (struct.pack(">I", 4) + b"nope", "0x6e"),
+        (struct.pack(">I", 5) + b"{nope", "not JSON"),
+        (struct.pack(">IBBHI", 8, 1, 0, 0, 1), "must be JSON"),
+        (struct.pack(">I", 16) + b'{"type":"thing"}', "not known"),
+    ],
+)
+def test_a_broken_frame_ends_its_connection_and_nothing_else(
+    plugin: Running, sent: bytes, words: str
+) -> None:
+    with plugin.wire() as wire:
+        wire.socket.sendall(sent)
+        assert wire.is_closed()
+    assert plugin.http_v1("GET", "/text")["status"] == 200
+    assert words in plugin.end()[1]
+
+
+@pytest.mark.parametrize(("start", "code"), [("configuration", 78), ("crash", 1)])
+def test_a_start_that_fails_ends_the_process(
+    sample_command: list[str], tmp_path: Path, start: str, code: int
+) -> None:
+    with running(sample_command, tmp_path / "s", SAMPLE_START=start) as plugin:
+        with CoreV2(plugin) as core:
+            assert core.until("error")["code"] == "INTERNAL"
+        ended, stderr = plugin.ended()
+    assert ended == code
+    assert "cannot start" in stderr
+    assert "stopped in order" not in stderr
+
+
+def test_the_socket_may_lie_behind_300_characters_and_replaces_a_stale_one(
+    sample_command: list[str], tmp_path: Path
+) -> None:
+    folder = tmp_path / ("d" * 150) / ("e" * 150)
+    folder.mkdir(parents=True)
+    link = tmp_path / "short"
+    link.symlink_to(folder)
+    with socket.socket(socket.AF_UNIX) as stale:
+        stale.bind(str(link / "s"))
+    environ = {"TORU_PLUGIN_SOCKET": str(folder / "s")}
+    with running(sample_command, link / "s", **environ) as plugin:
+        assert plugin.http_v1("GET", "/text")["status"] == 200
+        assert (folder / "s").stat().st_mode & 0o777 == 0o600
+        assert plugin.end()[0] == 0
+    assert not (folder / "s").exists()
+    (tmp_path / "file").write_text("kept")
+    environ = {"TORU_PLUGIN_SOCKET": str(tmp_path / "file")}
+    refused = subprocess.run(
+        sample_command, env=os.environ | environ, capture_output=True, text=True, check=False
+    )
+    assert (refused.returncode, "is no socket" in refused.stderr) == (1, True)
+    assert (tmp_path / "file").read_text() == "kept"
+
+
+# Version 2
+
+
+def test_version_2_greets_and_tells_the_plugin_where_it_is(core: CoreV2) -> None:
+    assert (core.hello_ok["protocol"], core.hello_ok["instance"]) == (2, "spawn-1")
+    assert core.hello_ok["features"] == ["stream", "health"], "of those that were offered"
+    assert core.hello_ok["sdk"].startswith("toru-plugin-api/")
+    assert core.hello_ok["limits"]["streams"] == 64
+    assert json.loads(core.http("GET", "/about")["text"]) == {
+        "protocol": 2,
+        "config": {"colour": "blue"},
+        "instance_id": "hub-1",
+        "data_dir": "/d",
+        "log_path": "/l",
+    }
+    answer = core.http("GET", "/echo/x", "a=1", headers=[["X-One", "1"]])
+    assert (answer["status"], answer["body"]) == (200, "inline")
+    told = json.loads(answer["text"])
+    assert (told["user"], told["role"], told["header"], told["a"]) == ("anna", "client", "1", "1")
+    made = core.http("GET", "/made")
+    assert made["headers"] == [["Content-Type", "text/tea"], ["X-A", "1"], ["X-A", "2"]]
+    nothing = core.http("GET", "/nothing")
+    assert (nothing["status"], nothing["body"], "text" in nothing) == (204, "none", False)
+    assert core.http("HEAD", "/text")["body"] == "none"
+    assert core.http("POST", "/json", body="inline", text='{"ü":[1]}')["text"] == '{"ü":[1]}'
+
+
+def test_version_2_answers_what_is_wrong_with_the_right_status(core: CoreV2) -> None:
+    for path, status in (("/none", 404), ("/teapot", 409), ("/panic", 500), ("/header", 500)):
+        answer = core.http("GET", path)
+        assert (answer["status"], "secret" in answer["text"]) == (status, False)
+    assert core.http("POST", "/json", body="inline", text="{")["status"] == 400
+    assert core.http("GET", "/text")["status"] == 200
+    while len(logs := [call for call in core.calls if call["method"] == "log"]) < 2:
+        core.http("GET", "/text")
+    assert "secret detail" in logs[0]["params"]["fields"]["error"]
+
+
+def test_bodies_go_both_ways_in_pieces_as_credit_allows(core: CoreV2) -> None:
+    raw = core.http("GET", "/bytes")
+    assert (raw["status"], raw["body"], core.body(raw["id"])) == (200, "stream", b"\xff")
+    big = core.http("GET", "/big/6000000")
+    assert core.body(big["id"]) == b"x" * 6_000_000
+    stream = core.start("POST", "/digest", body="stream")
+    core.upload(stream, b"\xff" * 5_000_000)
+    told = json.loads(core.until("http_head", id=stream)["text"])
+    assert told == {"size": 5_000_000, "sum": 5_000_000 * 255}
+    stream = core.start("POST", "/digest", body="stream")
+    core.upload(stream, bytes(8 * 1024 * 1024 + 1), flags=0)
+    assert core.until("http_head", id=stream)["status"] == 413
+    core.wire.socket.sendall(data_frame(stream, b"too late", 1))
+    assert core.http("GET", "/text")["status"] == 200
+
+
+def test_a_text_that_json_makes_too_long_comes_in_pieces(plugin: Running) -> None:
+    with CoreV2(plugin, limits={"json_bytes": 100_000, "data_bytes": 1000}) as core:
+        answer = core.ready().http("GET", "/control/20000")
+        assert (answer["body"], core.body(answer["id"])) == ("stream", b"\x01" * 20_000)
+        assert core.http("GET", "/control/10000")["text"] == "\x01" * 10_000
+
+
+def test_no_more_is_sent_than_the_core_gives_credit_for(core: CoreV2) -> None:
+    core.give_credit = False
+    big = core.http("GET", "/big/1000000")
+    while core.held < 256 * 1024:
+        core.wire.send({"type": "ping", "n": 1})
+        core.until("pong", n=1)
+    core.wire.send({"type": "ping", "n": 2})
+    core.until("pong", n=2)
+    assert core.sizes[big["id"]] == 256 * 1024
+    assert core.http("GET", "/text")["text"] == "grüße", "others go on meanwhile"
+    core.wire.send({"type": "cancel", "id": big["id"], "reason": "gone"})
+    assert core.until("error", id=big["id"])["code"] == "CANCELLED"
+
+
+def test_event_streams_last_until_the_browser_leaves(core: CoreV2) -> None:
+    head = core.http("GET", "/events", deadline_ms=100)
+    assert ["Content-Type", "text/event-stream"] in head["headers"]
+    while b"data: 9\n" not in core.bodies.get(head["id"], b""):
+        core.until("data", id=head["id"])
+    core.wire.send({"type": "cancel", "id": head["id"], "reason": "gone"})
+    assert core.until("error", id=head["id"])["code"] == "CANCELLED"
+    while not any(call["params"].get("message") == "the events are over" for call in core.calls):
+        core.http("GET", "/text")
+    broken = core.http("GET", "/broken")
+    assert core.until("error", id=broken["id"])["code"] == "INTERNAL"
+    assert bytes(core.bodies[broken["id"]]) == b"the first half"
+
+
+def test_a_request_may_be_slow_late_cancelled_or_one_too_many(core: CoreV2) -> None:
+    slow = core.start("GET", "/slow/0.5")
+    assert core.http("GET", "/text")["text"] == "grüße"
+    assert core.until("http_head", id=slow)["status"] == 200
+    given_up = core.start("GET", "/slow/60")
+    core.wire.send({"type": "cancel", "id": given_up, "reason": "gone"})
+    assert core.until("error", id=given_up)["code"] == "CANCELLED"
+    assert core.http("GET", "/slow/60", deadline_ms=100)["code"] == "DEADLINE"
+    streams = {core.start("GET", "/slow/1") for _ in range(64)}
+    refused = core.http("GET", "/text")
+    assert (refused["type"], refused["code"], refused["retryable"]) == ("error", "BUSY", True)
+    while streams:
+        streams.remove(core.until("http_head")["id"])
+    assert core.http("GET", "/text")["status"] == 200
+
+
+def test_keys_events_and_log_lines_are_calls(core: CoreV2) -> None:
+    assert json.loads(core.http("GET", "/kv")["text"]) == ["1", None]
+    told = json.loads(core.http("GET", "/call")["text"])
+    assert told == {"code": "DENIED", "message": "not task.run"}
+    assert core.http("GET", "/report")["status"] == 204
+    while not any(call["method"] == "log" for call in core.calls):
+        core.http("GET", "/text")
+    methods = {call["method"]: call["params"] for call in core.calls}
+    assert methods["log"] == {"level": "info", "message": "seen", "fields": {"size": 3}}
+    assert methods["event.emit"] == {"name": "seen", "data": {"size": 3}}
+    assert len({call["id"] for call in core.calls}) == len(core.calls)
+
+
+def test_a_real_hub_serves_versions_times_to_live_and_lists_of_keys(
+    sample_command: list[str], tmp_path: Path
+) -> None:
+    with HubProcess(tmp_path) as hub:
+        plugins = Plugins(hub)
+        plugins.write("sample", Path(sample_command[0]).read_bytes())
+        plugins.ready("sample")
+        answer = plugins.ask("sample", "/kv2").json
+        assert answer == [True, "2", {"b": "2", "b/c": "3"}, "CONFLICT"]
+        raw = hub.http("POST", "/api/plugins/sample/digest", b"\xff" * 3_000_000)
+        assert raw.json == {"size": 3_000_000, "sum": 3_000_000 * 255}
+        assert hub.http("POST", "/api/plugins/sample/digest", bytes(9_000_000)).status == 413
+        assert len(plugins.ask("sample", "/big/20000000").body) == 20_000_000
+
+
+def test_signs_of_life_are_given_and_what_is_unknown_does_no_harm(core: CoreV2) -> None:
+    core.wire.send({"type": "ping", "n": 41})
+    assert core.until("pong")["n"] == 41
+    core.wire.send({"type": "health", "id": 1001})
+    assert core.until("health") == {"type": "health", "id": 1001, "ok": True}
+    core.http("POST", "/ill")
+    core.wire.send({"type": "health", "id": 1003})
+    answer = core.until("health")
+    assert (answer["id"], answer["ok"], answer["text"]) == (1003, False, "the disk is slow")
+    core.wire.socket.sendall(data_frame(901, b"abc"))
+    core.wire.send({"type": "cancel", "id": 903, "reason": "The request is answered."})
+    core.wire.send({"type": "window", "id": 907, "add": 10})
+    core.wire.send({"type": "result", "id": 888, "value": 1})
+    core.wire.send({"type": "dance"})
+    assert core.until("error", id=0)["code"] == "UNKNOWN_TYPE"
+    opened = core.open_socket("/ws")
+    assert core.until("error", id=opened)["code"] == "UNKNOWN_TYPE"
+    assert core.http("GET", "/text")["status"] == 200
+
+
+@pytest.mark.parametrize(
+    ("sent", "code"),
+    [
+        (struct.pack(">I", 0), "BAD_FRAME"),
+        (struct.pack(">I", 2 * 1024 * 1024) + b"{", "TOO_LARGE"),
+        (struct.pack(">IBBHI", 70_000, 1, 0, 0, 1), "TOO_LARGE"),
+        (struct.pack(">IBBHI", 8, 1, 0, 7, 1), "BAD_FRAME"),
+        (struct.pack(">I", 22) + b'{"type":"http","id":2}', "BAD_FRAME"),
+        (struct.pack(">I", 16) + b'{"type":"hello"}', "BAD_FRAME"),
+    ],
+)
+def test_a_broken_frame_of_version_2_ends_the_connection_after_an_error(
+    plugin: Running, core: CoreV2, sent: bytes, code: str
+) -> None:
+    core.wire.socket.sendall(sent)
+    assert core.until("error")["code"] == code
+    assert core.wire.is_closed()
+    with CoreV2(plugin) as again:
+        assert again.ready().http("GET", "/text")["status"] == 200
+
+
+def test_a_slow_start_says_what_it_does_and_takes_no_request_before(
+    sample_command: list[str], tmp_path: Path
+) -> None:
+    with (
+        running(sample_command, tmp_path / "s", SAMPLE_START="slow") as plugin,
+        CoreV2(plugin) as core,
+    ):
+        early = core.http("GET", "/text")
+        assert (early["code"], early["retryable"]) == ("NOT_READY", True)
+        core.ready()
+        status = next(message for message in core.other if message["type"] == "status")
+        assert (status["text"], status["extend_ms"]) == ("Reading the index", 60000)
+        assert core.http("GET", "/text")["status"] == 200
+
+
+def test_goaway_drains_and_shutdown_ends_it_in_order(plugin: Running, core: CoreV2) -> None:
+    slow = core.start("GET", "/slow/0.4")
+    core.wire.send({"type": "goaway", "last_id": slow})
+    assert core.until("http_head", id=slow)["status"] == 200
+    assert core.http("GET", "/text")["code"] == "BUSY"
+    core.wire.send({"type": "shutdown"})
+    with pytest.raises(EOFError):
+        core.until("never")
+    assert core.calls[-1]["params"]["message"] == "stopped in order"
+    assert plugin.ended()[0] == 0
+    assert not plugin.path.exists()
+
+
+def test_both_versions_are_served_on_one_socket_and_a_new_core_replaces_the_old(
+    plugin: Running, core: CoreV2
+) -> None:
+    assert plugin.http_v1("GET", "/text")["body"] == "grüße"
+    assert core.http("GET", "/text")["text"] == "grüße"
+    with CoreV2(plugin) as second:
+        second.ready()
+        assert core.wire.is_closed()
+        assert second.http("GET", "/text")["status"] == 200
+    plugin.process.terminate()
+    assert plugin.ended()[0] == 0
+
+
+def test_every_log_line_arrives_by_a_call_or_on_stderr(plugin: Running) -> None:
+    with CoreV2(plugin) as core:
+        core.ready().http("GET", "/flood")
+        core.wire.send({"type": "shutdown"})
+        with pytest.raises(EOFError):
+            core.until("never")
+    lines = [json.loads(line) for line in plugin.ended()[1].splitlines()]
+    sent = [call["params"]["fields"].get("n") for call in core.calls]
+    written = [line["n"] for line in lines if "n" in line]
+    assert written
+    assert sorted([n for n in sent if n is not None] + written) == list(range(500))
+    in_order = [n for n in sent if n is not None]
+    assert in_order == sorted(in_order)
+
+
+# How it is built
+
+
+def test_a_folder_that_cargo_cannot_build_is_refused_with_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "broken"
+    folder.mkdir()
+    (folder / "Cargo.toml").write_text("[package]\n")
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    with pytest.raises(BuildError, match="cargo is not installed"):
+        build_plugin(folder)
+
+
+def test_crates_that_cannot_be_had_are_said_in_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cargo = tmp_path / "bin/cargo"
+    cargo.parent.mkdir()
+    cargo.write_text("#!/bin/sh\necho 'error: no such crate: tokio' >&2\nexit 101\n")
+    cargo.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{cargo.parent}:{os.environ['PATH']}")
+    folder = tmp_path / "broken"
+    folder.mkdir()
+    (folder / "Cargo.toml").write_text("[package]\n")
+    with pytest.raises(BuildError, match=r"cannot be had: error: no such crate: tokio"):
+        build_plugin(folder)
+    monkeypatch.setenv(cargo_build.FLAGS_VARIABLE, "--offline")
+    with pytest.raises(BuildError, match="cargo could not build"):
+        build_plugin(folder)
