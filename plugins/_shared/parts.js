@@ -9,6 +9,7 @@ const STYLE = `
 .tp h2 { margin: 0; font-size: var(--text-l); overflow-wrap: anywhere; }
 .tp p, .tp dl, .tp dd, .tp ul, .tp ol { margin: 0; padding: 0; list-style: none; }
 .tp-bar { display: flex; flex-wrap: wrap; align-items: end; gap: var(--space-3); }
+.tp [hidden] { display: none !important; }
 .tp-bar > label { display: grid; gap: var(--space-1); font-weight: 550; }
 .tp-bar > .tp-grow { flex: 1 1 16rem; max-inline-size: 28rem; }
 .tp-bar > .tp-check { display: flex; align-items: center; gap: var(--space-2);
@@ -63,12 +64,12 @@ const STYLE = `
   color: var(--on-accent); }
 .tp-button[data-kind="primary"]:hover:enabled { background: var(--accent-strong); }
 .tp-back { justify-self: start; }
-.tp-facts { display: grid; grid-template-columns: repeat(auto-fill, minmax(10rem, 1fr));
+.tp-facts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(12.5rem, 45%), 1fr));
   gap: var(--space-3) var(--space-4); }
 .tp-facts dt { color: var(--muted); font-size: var(--text-s); }
 .tp-facts dd { overflow-wrap: anywhere; }
 .tp-facts .tp-wide { grid-column: 1 / -1; }
-.tp-log { block-size: min(32rem, 60vh); margin: 0; overflow: auto; padding: var(--space-2) 0;
+.tp-log { position: relative; block-size: min(32rem, 60vh); margin: 0; overflow: auto; padding: var(--space-2) 0;
   border: 1px solid var(--line); border-radius: var(--radius);
   background: var(--term-background); color: var(--term-foreground);
   font: 400 0.8125rem/1.5 var(--font-mono); }
@@ -80,6 +81,7 @@ const STYLE = `
 .tp-log li[data-mood="bad"] span { color: var(--bad); }
 .tp-log li[data-mood="warn"] { box-shadow: inset 3px 0 var(--warn); }
 .tp-log li[data-mood="warn"] span { color: var(--warn); }
+.tp-log-part { display: grid; gap: var(--space-2); }
 .tp-live { font-size: var(--text-s); color: var(--muted); }
 .tp-dialog { inline-size: min(27rem, calc(100vw - 2rem)); padding: var(--space-5);
   border: 1px solid var(--line); border-radius: var(--radius); background: var(--surface);
@@ -92,7 +94,8 @@ const STYLE = `
 @media (max-width: 48rem) {
   .tp-row { grid-template-columns: minmax(0, 1fr) auto; }
   .tp-row > .tp-state { grid-area: 1 / 2; }
-  .tp-row > :nth-child(n + 3) { grid-column: 1 / -1; }
+  .tp-row > :nth-child(3) { grid-column: 1; }
+  .tp-row > :nth-child(4) { grid-column: 2; justify-self: end; text-align: end; }
   .tp-row > :empty { display: none; }
   .tp-button { min-block-size: 2.5rem; }
   .tp-bar > .tp-grow { flex-basis: 100%; max-inline-size: none; }
@@ -160,7 +163,7 @@ const clockTime = new Intl.DateTimeFormat(undefined, {
   second: "2-digit",
   hourCycle: "h23",
 });
-const wholeTime = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+const wholeTime = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 const agoWords = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
 const UNITS = [
   ["year", 31_557_600],
@@ -249,7 +252,8 @@ function liveLog(address, label, read) {
     if (list.childElementCount > MAX_LOG_LINES) list.firstElementChild.remove();
     if (isAtEnd) list.scrollTop = list.scrollHeight;
   });
-  return { element: make("div", { class: "tp" }, list, status), close: () => source.close() };
+  const head = make("div", { class: "tp-head" }, make("h2", { class: "tp-words", text: "Log" }), status);
+  return { element: make("div", { class: "tp-log-part" }, head, list), close: () => source.close() };
 }
 
 /** Calls a function now and then again, while the page is looked at; returns what ends that. */
@@ -344,7 +348,7 @@ function filteredList({ what, load, row, groups, count, more = [] }) {
   function show({ reason, items: found }) {
     place.hidden = false;
     items = found;
-    for (const control of [box, choice]) control.disabled = Boolean(reason);
+    for (const control of [box, choice]) control.parentElement.hidden = Boolean(reason);
     if (!reason) {
       draw();
       return;
@@ -463,6 +467,7 @@ function detailView(options) {
       };
   let thing = null;
   let isBusy = false;
+  let isLost = false;
 
   function fail(text) {
     problem.textContent = text;
@@ -525,10 +530,12 @@ function detailView(options) {
     try {
       const now = await ask(api, options.path);
       if (isBusy) return;
+      if (isLost) fail("");
+      isLost = false;
       thing = now;
       draw();
     } catch (error) {
-      if (!thing) subtitle.textContent = "";
+      isLost = true;
       fail(error.message);
     }
   }

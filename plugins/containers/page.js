@@ -54,8 +54,8 @@ function tell(container) {
       ["Exit code", isUp || state === "created" ? "" : container.exit_code],
       ["What went wrong", `${why}${container.error}`],
       ["Ports", container.ports.join(", ")],
-      ["Started again", POLICIES[container.restart_policy] ?? container.restart_policy],
-      ["Restarts by the engine", container.restarts || ""],
+      ["Restarts by itself", POLICIES[container.restart_policy] ?? container.restart_policy],
+      ["Restarts so far", container.restarts || ""],
       ["Created", moment(container.created_s)],
       ["Id", container.id.slice(0, 12)],
       [

@@ -44,13 +44,13 @@ _NEEDED = re.compile(
 
 
 async def list_units(scope: str) -> list[dict[str, Any]]:
-    """Return every service that is loaded or has a unit file, by name.
+    """Return every service that runs, is loaded or has a unit file, by name.
 
     Raises:
         SystemdError: systemctl did not say.
     """
     text = await systemctl(scope, "list-units", "--type=service", "--all", *_AS_JSON)
-    units = {unit["name"]: unit for unit in parse_units(text)}
+    units = {unit["name"]: unit for unit in parse_units(text) if not _is_mere_name(unit)}
     text = await systemctl(scope, "list-unit-files", "--type=service", *_AS_JSON)
     for name, state in parse_unit_files(text).items():
         if name in units:
@@ -203,6 +203,11 @@ def _columns(line: str, count: int) -> list[str]:
     """Return the columns of a line, without the dot before what is wrong."""
     found = line.strip().lstrip("\u25cf\u25cb\u00d7\u21bb* ").split(None, count - 1)
     return found + [""] * (count - len(found))
+
+
+def _is_mere_name(unit: dict[str, Any]) -> bool:
+    """Return whether others only mention the service, and it is not installed."""
+    return bool(unit["load"] == "not-found" and unit["active"] == "inactive")
 
 
 def _is_template(name: str) -> bool:
