@@ -5,6 +5,7 @@ Runs on: one thread of a process of its own.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import stat
@@ -27,7 +28,7 @@ from toru.plugin_check.model import (
     Setting,
     Stage,
 )
-from toru.plugin_check.process import CannotRun
+from toru.plugin_check.process import CannotRun, children, end_children
 from toru.runner.platform import become_subreaper
 
 GROUPS: tuple[Group, ...] = (
@@ -96,7 +97,13 @@ def check_plugin(
         CannotRun: the file cannot be executed.
     """
     become_subreaper()
-    with tempfile.TemporaryDirectory(prefix="toru-check-") as folder:
+    others = children()
+    with (
+        contextlib.ExitStack() as stack,
+        tempfile.TemporaryDirectory(prefix="toru-check-") as folder,
+    ):
+        # Also of a process that is started in the very moment of Ctrl-C nothing is left.
+        stack.callback(end_children, others)
         setting = dataclasses.replace(setting, folder=Path(folder))
         checker = _Checker(setting, on_begin, on_end)
         try:

@@ -13,6 +13,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import IO
 
@@ -52,7 +53,7 @@ class PluginRun:
     """
 
     def __init__(self, path: Path, *arguments: str, **environment: str) -> None:
-        self._others = _children()
+        self._others = children()
         self._process = _spawn(path, arguments, environment)
         self.pid = self._process.pid
         self._output = {"stdout": bytearray(), "stderr": bytearray()}
@@ -129,10 +130,7 @@ class PluginRun:
         if self._process.poll() is None:
             self._process.kill()
         self._process.wait()
-        while found := self._descendants():
-            for process in found:
-                _kill(process)
-            time.sleep(_POLL_S)
+        end_children(self._others)
         self.join_readers(1.0)
         for pipe in (self._process.stdout, self._process.stderr):
             if pipe is not None:
@@ -153,11 +151,7 @@ class PluginRun:
 
     def _descendants(self) -> list[psutil.Process]:
         """Return what runs below the checker and did not before: orphans become its children."""
-        return [
-            process
-            for process in psutil.Process().children(recursive=True)
-            if process.pid not in self._others and process.pid != self.pid and _is_alive(process)
-        ]
+        return _living(self._others | {self.pid})
 
 
 def _spawn(
@@ -189,8 +183,22 @@ def _why_not(path: Path, error: OSError) -> str:
     return f"{path} cannot be run. {reason.sentence}"
 
 
-def _children() -> set[int]:
+def children() -> set[int]:
+    """Return the pids of all that runs below this process."""
     return {process.pid for process in psutil.Process().children(recursive=True)}
+
+
+def end_children(others: AbstractSet[int]) -> None:
+    """Kill all that runs below this process but ``others``, until nothing is left."""
+    while found := _living(others):
+        for process in found:
+            _kill(process)
+        time.sleep(_POLL_S)
+
+
+def _living(others: AbstractSet[int]) -> list[psutil.Process]:
+    below = psutil.Process().children(recursive=True)
+    return [process for process in below if process.pid not in others and _is_alive(process)]
 
 
 def _is_alive(process: psutil.Process) -> bool:

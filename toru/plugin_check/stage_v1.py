@@ -114,6 +114,9 @@ class StageV1:
             self._begin()
         except Broken as broken:
             self.problem = broken
+        except BaseException:
+            self.run.end()
+            raise
         self._start_end = self.log.position
 
     def _begin(self) -> None:

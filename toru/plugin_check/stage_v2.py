@@ -78,7 +78,11 @@ class StageV2:
         self.run = self.started.run
         self._first: int | None = None
         self._first_span = (0, 0)
-        self._begin()
+        try:
+            self._begin()
+        except BaseException:
+            self.close()
+            raise
         self._start_end = self.log.position
 
     def _begin(self) -> None:
