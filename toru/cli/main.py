@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import typer
 
 from toru import __version__
+from toru.cli import license as license_words
 from toru.cli import plugin
 from toru.errors import ConfigError, ToruError
 
@@ -23,6 +24,7 @@ app = typer.Typer(
 )
 
 app.add_typer(plugin.app, name="plugin")
+app.add_typer(license_words.app, name="license")
 
 Url = Annotated[
     str | None,
