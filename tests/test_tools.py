@@ -291,4 +291,8 @@ def test_the_wheel_carries_the_whole_dashboard_and_nothing_of_its_tools(tmp_path
     assert "vendor/preact.js" in carried
     packages = {str(path.relative_to(ROOT)) for path in (ROOT / "toru").rglob("*.py")}
     assert packages <= names
+    for folder, pattern in (("toru/cli/templates", "*"), ("toru/_sdk_rust/toru-plugin-api", "*.*")):
+        files = [path for path in (ROOT / folder).rglob(pattern) if path.is_file()]
+        own = {str(path.relative_to(ROOT)) for path in files if not {"target"} & set(path.parts)}
+        assert own <= names | {name for name in own if "__pycache__" in name}, folder
     assert not [name for name in names if name.startswith(("tests/", "tools/"))]

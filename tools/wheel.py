@@ -37,7 +37,7 @@ def build_wheel(out: Path, *, isolated: bool = True, root: Path = ROOT) -> Path:
         source.mkdir()
         for name in FILES:
             shutil.copy(root / name, source / name)
-        ignored = shutil.ignore_patterns("__pycache__", "node_modules")
+        ignored = shutil.ignore_patterns("__pycache__", "node_modules", "target")
         shutil.copytree(root / "toru", source / "toru", ignore=ignored)
         pip: list[str | Path] = [sys.executable, "-m", "pip", "wheel", "-qq", "--no-deps"]
         options = ["--disable-pip-version-check", *([] if isolated else ["--no-build-isolation"])]

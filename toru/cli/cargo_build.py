@@ -55,7 +55,7 @@ def build_with_cargo(folder: Path, target: Path) -> None:
         raise CargoError(f"{folder} is a plugin in Rust, and cargo is not installed here.")
     command = [cargo, "build", "--release", "--message-format=json-render-diagnostics"]
     built = subprocess.run(
-        [*command, *_flags(cargo, folder)],
+        [*command, *cargo_flags(cargo, folder)],
         cwd=folder,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -70,8 +70,16 @@ def build_with_cargo(folder: Path, target: Path) -> None:
     target.chmod(0o755)
 
 
-def _flags(cargo: str, folder: Path) -> list[str]:
-    """Return the flags with which all crates are there."""
+def cargo_flags(cargo: str, folder: Path) -> list[str]:
+    """Return the flags with which all crates of a folder are there.
+
+    Args:
+        cargo: the program.
+        folder: has a ``Cargo.toml``.
+
+    Raises:
+        BuildError: a crate cannot be had.
+    """
     if FLAGS_VARIABLE in os.environ:
         return shlex.split(os.environ[FLAGS_VARIABLE])
     trouble = _fetch(cargo, folder, [])

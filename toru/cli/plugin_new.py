@@ -1,13 +1,14 @@
 """``toru plugin new``: a folder with a small plugin that builds, runs and passes its own test.
 
-The templates are real files beside this module. Two words in them stand for the plugin's id and
-name; as a name has letters, digits and hyphens only, they may stand anywhere.
+The templates are real files beside this module. Three words in them stand for the plugin's id, name
+and author; as those have no characters that mean anything in any language, they may stand anywhere.
 
 Runs on: the main thread of the command line.
 """
 
 from __future__ import annotations
 
+import getpass
 import re
 import shutil
 from pathlib import Path
@@ -16,8 +17,13 @@ from toru.domain.plugin_metadata import MAX_ID_CHARS, RESERVED_IDS, shown
 from toru.errors import ToruError
 
 TEMPLATES = Path(__file__).parent / "templates"
+CRATES = Path(__file__).parent.parent / "_sdk_rust"
+"""A link in a checkout, files in a wheel."""
+_CRATE = "toru-plugin-api"
 _ID_WORD = "__plugin_id__"
 _NAME_WORD = "__plugin_name__"
+_AUTHOR_WORD = "__plugin_author__"
+_AUTHOR = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _NAME = re.compile(rf"[A-Za-z][A-Za-z0-9-]{{0,{MAX_ID_CHARS - 1}}}")
 
 
@@ -49,7 +55,7 @@ def make_plugin(name: str, language: str, parent: Path) -> Path:
     _check_name(name)
     if language not in languages():
         raise NewPluginError(
-            f"There is no template for {shown(language)} yet; there is {' and '.join(languages())}."
+            f"There is no template for {shown(language)}; there are {', '.join(languages())}."
         )
     folder = parent.resolve() / name
     try:
@@ -60,6 +66,8 @@ def make_plugin(name: str, language: str, parent: Path) -> Path:
         raise NewPluginError(f"{folder} cannot be made: {error.strerror}.") from None
     try:
         _fill(folder, TEMPLATES / language, name)
+        if language == "rust":
+            _add_crate(folder / _CRATE)
     except OSError as error:
         shutil.rmtree(folder, ignore_errors=True)
         raise NewPluginError(f"{folder} cannot be filled: {error.strerror}.") from None
@@ -86,9 +94,27 @@ def _fill(folder: Path, template: Path, name: str) -> None:
             continue
         text = source.read_text("utf-8")
         text = text.replace(_ID_WORD, name).replace(_NAME_WORD, _readable(name))
+        text = text.replace(_AUTHOR_WORD, _author())
         target.write_text(text, "utf-8")
         if text.startswith("#!"):
             target.chmod(0o755)
+
+
+def _add_crate(folder: Path) -> None:
+    """Copy the library for plugins, which no registry of crates has."""
+    source = CRATES / _CRATE
+    shutil.copytree(source / "src", folder / "src")
+    for name in ("Cargo.toml", "rustfmt.toml"):
+        shutil.copyfile(source / name, folder / name)
+
+
+def _author() -> str:
+    """Return the login name of whoever makes it."""
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):  # a user whom this machine does not know by name
+        name = ""
+    return name if _AUTHOR.fullmatch(name) else "me"
 
 
 def _readable(name: str) -> str:

@@ -10,6 +10,7 @@ plugin = Plugin(
     id="__plugin_id__",
     name="__plugin_name__",
     version="0.1.0",
+    author="__plugin_author__",
     icon="🧩",
     route="/__plugin_id__",
 )
