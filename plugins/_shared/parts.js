@@ -69,7 +69,7 @@ const STYLE = `
 .tp-facts dt { color: var(--muted); font-size: var(--text-s); }
 .tp-facts dd { overflow-wrap: anywhere; }
 .tp-facts .tp-wide { grid-column: 1 / -1; }
-.tp-log { position: relative; block-size: min(32rem, 60vh); margin: 0; overflow: auto; padding: var(--space-2) 0;
+.tp-log { position: relative; min-block-size: 8rem; max-block-size: min(32rem, 60vh); margin: 0; overflow: auto; padding: var(--space-2) 0;
   border: 1px solid var(--line); border-radius: var(--radius);
   background: var(--term-background); color: var(--term-foreground);
   font: 400 0.8125rem/1.5 var(--font-mono); }
@@ -93,7 +93,7 @@ const STYLE = `
   clip-path: inset(50%); white-space: nowrap; }
 @media (max-width: 48rem) {
   .tp-row { grid-template-columns: minmax(0, 1fr) auto; }
-  .tp-row > .tp-state { grid-area: 1 / 2; }
+  .tp-row > .tp-state { grid-area: 1 / 2; justify-self: end; }
   .tp-row > :nth-child(3) { grid-column: 1; }
   .tp-row > :nth-child(4) { grid-column: 2; justify-self: end; text-align: end; }
   .tp-row > :empty { display: none; }
@@ -213,7 +213,8 @@ function confirmed(root, title, text, verb) {
 }
 
 /**
- * A log that goes on: the last lines, then what comes. Returns its element and how it is ended.
+ * A log that goes on: the last lines, then what comes. Returns its element, how it is ended, and how
+ * it is opened again once it has ended by itself.
  * @param {string} address of an event stream with `line`, `open` and `problem`
  * @param {string} label
  * @param {(line: any) => {mood?: string, word?: string}} read what colour and word a line has
@@ -221,24 +222,13 @@ function confirmed(root, title, text, verb) {
 function liveLog(address, label, read) {
   const list = make("ol", { class: "tp-log", tabindex: "0", "aria-label": label });
   const status = make("p", { class: "tp-live", role: "status", text: "Opening the log…" });
-  const source = new EventSource(address);
+  let source = null;
   let isAtEnd = true;
   list.addEventListener("scroll", () => {
     isAtEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 24;
   });
-  source.addEventListener("open", () => {
-    status.textContent = "Live: new lines appear at the end.";
-  });
-  source.addEventListener("error", () => {
-    const isOver = source.readyState === EventSource.CLOSED;
-    status.textContent = isOver ? "The log cannot be opened." : "Not connected; trying again…";
-  });
-  source.addEventListener("problem", (event) => {
-    source.close();
-    status.textContent = JSON.parse(event.data).sentence;
-  });
-  source.addEventListener("line", (event) => {
-    const line = JSON.parse(event.data);
+
+  function add(line) {
     const { mood, word } = read(line);
     const text = make("span", { text: line.text });
     if (word) text.prepend(make("span", { class: "tp-hidden", text: `${word}: ` }));
@@ -251,9 +241,34 @@ function liveLog(address, label, read) {
     list.append(make("li", { "data-mood": mood }, time, text));
     if (list.childElementCount > MAX_LOG_LINES) list.firstElementChild.remove();
     if (isAtEnd) list.scrollTop = list.scrollHeight;
-  });
+  }
+
+  function open() {
+    list.replaceChildren();
+    source = new EventSource(address);
+    source.addEventListener("open", () => {
+      status.textContent = "Live: new lines appear at the end.";
+    });
+    source.addEventListener("error", (event) => {
+      const isOver = event.target.readyState === EventSource.CLOSED;
+      status.textContent = isOver ? "The log cannot be opened." : "Not connected; trying again…";
+    });
+    source.addEventListener("problem", (event) => {
+      event.target.close();
+      status.textContent = JSON.parse(event.data).sentence;
+    });
+    source.addEventListener("line", (event) => add(JSON.parse(event.data)));
+  }
+
+  open();
   const head = make("div", { class: "tp-head" }, make("h2", { class: "tp-words", text: "Log" }), status);
-  return { element: make("div", { class: "tp-log-part" }, head, list), close: () => source.close() };
+  return {
+    element: make("div", { class: "tp-log-part" }, head, list),
+    close: () => source.close(),
+    openAgain: () => {
+      if (source.readyState === EventSource.CLOSED) open();
+    },
+  };
 }
 
 /** Calls a function now and then again, while the page is looked at; returns what ends that. */
@@ -464,6 +479,7 @@ function detailView(options) {
     : {
         element: make("p", { class: "tp-muted", text: "Logs are shown to the admin." }),
         close: () => {},
+        openAgain: () => {},
       };
   let thing = null;
   let isBusy = false;
@@ -517,6 +533,7 @@ function detailView(options) {
       const { thing: now, sentence } = options.done(action, result);
       thing = now;
       api.showToast(sentence, result.pending ? "info" : "success");
+      if (action !== "stop") log.openAgain();
     } catch (error) {
       fail(error.message);
     } finally {
