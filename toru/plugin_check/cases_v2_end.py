@@ -10,6 +10,7 @@ import struct
 from toru.plugin_check.cases_v1 import check_output
 from toru.plugin_check.cases_v2 import GET, SOUND, STAGE, STARTED
 from toru.plugin_check.model import Broken, Group
+from toru.plugin_check.stage_v1 import NOWHERE
 from toru.plugin_check.stage_v2 import StageV2
 from toru.wire.frames import encode_data
 
@@ -69,7 +70,7 @@ def survives_late_credit(stage: StageV2) -> None:
 @UNKNOWN.case("v2-data-late", "Data for what is answered is dropped.", needs=SOUND)
 def survives_late_data(stage: StageV2) -> None:
     stage.need_feature("stream")
-    number = stage.request("POST", stage.setting.get_path + "toru-check", body=None)
+    number = stage.request("POST", NOWHERE, body=None)
     stage.upload(number, b"x", end=True)
     stage.answer(number)
     stage.write(encode_data(number, b"late"))
