@@ -67,11 +67,17 @@ def copied(folder: Path) -> Path:
 
 
 def build(folder: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Build a plugin as ``toru plugin build`` does, and return the file."""
+    """Build a plugin as ``toru plugin build`` does, and return the file.
+
+    Args:
+        folder: below the checkout; an absolute one is built where it is.
+        out: the folder that gets the file.
+        monkeypatch: sets what cargo is to know.
+    """
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
     copied(LIBRARY)
-    return build_plugin(copied(folder), out).path
+    return build_plugin(folder if folder.is_absolute() else copied(folder), out).path
 
 
 def cargo(*arguments: str) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
 import struct
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -66,6 +68,7 @@ def test_the_hello_plugin_says_who_it_is_and_takes_no_other_word(built: Path) ->
     metadata = json.loads(subprocess.check_output([program, "--metadata"]))
     assert (metadata["id"], metadata["name"]) == (HELLO, "Hello World (Rust)")
     assert (metadata["route"], metadata["protocols"]) == ("/hello-rust", [1, 2])
+    assert metadata["health"] is True
     for arguments, words in (([], "TORU_PLUGIN_SOCKET is not set"), (["--help"], "no arguments")):
         command = [program, *arguments]
         refused = subprocess.run(command, capture_output=True, text=True, check=False, env={})
@@ -541,6 +544,35 @@ def test_every_log_line_arrives_by_a_call_or_on_stderr(plugin: Running) -> None:
 
 
 # How it is built
+
+
+def test_the_plugin_of_the_page_for_authors_is_built_and_counts(tmp_path: Path) -> None:
+    rust.require_rust()
+    page = (rust.ROOT / "docs/plugins-rust.md").read_text()
+    manifest, program = (
+        re.search(rf"```{language}\n(.*?)```", page, re.DOTALL) for language in ("toml", "rust")
+    )
+    assert manifest
+    assert program
+    folder = rust.PLACE / "source/counter"
+    (folder / "src").mkdir(parents=True, exist_ok=True)
+    (folder / "Cargo.toml").write_text(manifest[1])
+    (folder / "src/main.rs").write_text(program[1])
+    with pytest.MonkeyPatch.context() as patch:
+        path = rust.build(folder, tmp_path, patch)
+    with running([str(path)], tmp_path / "s") as plugin, CoreV2(plugin) as core:
+        core.ready().kv["count"] = "41"
+        counted = core.http("POST", "/count")
+        assert json.loads(counted["text"]) == {"count": 42, "user": "anna"}
+        assert core.http("GET", "/count")["status"] == 404
+
+
+def test_the_check_for_authors_finds_no_fault(built: Path) -> None:
+    for name, more in ((HELLO, []), ("rust_sample", ["--stream", "/big/20000000"])):
+        command = [sys.executable, "-m", "toru", "plugin", "check", built / f"{name}.binary"]
+        checked = subprocess.run([*command, *more], capture_output=True, text=True, check=False)
+        assert checked.returncode == 0, checked.stdout
+        assert " 0 failed" in checked.stdout
 
 
 def test_a_folder_that_cargo_cannot_build_is_refused_with_words(

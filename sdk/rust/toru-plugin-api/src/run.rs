@@ -58,6 +58,7 @@ pub fn run(plugin: impl ToruPlugin) -> ExitCode {
 fn print_metadata(plugin: &impl ToruPlugin) -> ExitCode {
     let mut told = json!(plugin.metadata());
     told["protocols"] = json!([1, 2]);
+    told["health"] = json!(true);
     let mut line = Value::to_string(&told);
     line.push('\n');
     match std::io::stdout().write_all(line.as_bytes()) {
