@@ -280,7 +280,11 @@ def discard_upload(request: Request, id: str) -> dict[str, Any]:  # noqa: A002 -
 @plugin.on_start
 def started() -> None:
     """Clean up what earlier uploads have left, now and every hour."""
-    choices.folder.mkdir(parents=True, exist_ok=True)
+    try:
+        choices.folder.mkdir(parents=True, exist_ok=True)
+    except HttpError as error:
+        plugin.log.warning(error.sentence)
+        return
     clean_again()
 
 

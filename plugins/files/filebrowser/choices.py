@@ -14,7 +14,7 @@ import threading
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from toru_plugin import HttpError, Plugin, PluginError
+from toru_plugin import HttpError, Plugin
 
 _FILE = "choices.json"
 
@@ -46,9 +46,10 @@ class ChoiceFile:
 
     @property
     def folder(self) -> Path:
-        """The plugin's own folder; raises `PluginError` when the core gave none."""
+        """The plugin's own folder; raises `HttpError` with protocol 1, which has none."""
         if self._plugin.data_dir is None:
-            raise PluginError("this plugin needs version 2 of the protocol")
+            sentence = "Files needs version 2 of the plugin protocol; this hub spoke version 1."
+            raise HttpError(501, sentence, "protocol")
         return Path(self._plugin.data_dir)
 
     def read(self) -> Choices:
