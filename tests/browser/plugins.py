@@ -12,6 +12,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from tests.sdk import rust
 from tests.support.hub import HubProcess, wait_until
 from toru.cli.plugin_build import build_plugin
 
@@ -24,7 +27,10 @@ READY_S = 40.0
 
 @functools.cache
 def _built(name: str) -> bytes:
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        if (SOURCES / name / "Cargo.toml").exists():
+            rust.require_rust()
+            return rust.build(Path("plugins") / name, Path(folder), patch).read_bytes()
         return build_plugin(SOURCES / name, Path(folder)).path.read_bytes()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.dashboard import Dashboard, comes_true
@@ -12,6 +13,9 @@ from tests.browser.watch import PageWatch
 from tests.support.hub import HubProcess
 
 NAME = "Hello World (Python)"
+BOTH = pytest.mark.parametrize(
+    ("example", "name"), [(HELLO, NAME), ("hello-plugin-rust", "Hello World (Rust)")]
+)
 READY_MS = READY_S * 1000
 CONNECTION_LOST = r"WebSocket connection|ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET"
 
@@ -61,34 +65,35 @@ def events(page: Page) -> list[str]:
     return page.locator(".events strong").all_inner_texts()
 
 
+@BOTH
 def test_a_plugin_appears_when_its_file_is_dropped_in_is_used_and_is_switched_off_and_on(
-    dashboard: Dashboard, page: Page, hub: HubProcess
+    dashboard: Dashboard, page: Page, hub: HubProcess, example: str, name: str
 ) -> None:
     dashboard.log_in("/plugins")
     expect(page.get_by_text("No plugins yet")).to_be_visible()
-    drop_example(hub)
-    expect(card(page)).to_contain_text("Healthy", timeout=READY_MS)
-    expect(card(page)).to_contain_text("Version 1.0.0 · Toru")
-    link(page).click()
+    drop_example(hub, example)
+    expect(card(page, name)).to_contain_text("Healthy", timeout=READY_MS)
+    expect(card(page, name)).to_contain_text("Version 1.0.0 · Toru")
+    link(page, name).click()
     expect(page.get_by_role("heading", name="Hello, admin!")).to_be_visible()
-    expect(page).to_have_title(f"{NAME} · Toru")
+    expect(page).to_have_title(f"{name} · Toru")
     for pressed in ("1", "2", "3"):
         page.get_by_role("button", name="Count one more").click()
         expect(count(page)).to_have_text(pressed)
 
     page.get_by_role("link", name="Plugins", exact=True).click()
-    disable(page)
-    expect(switch(page)).to_have_attribute("aria-checked", "false")
-    expect(link(page)).to_have_count(0)
-    assert page.request.get(f"/api/plugins/{HELLO}/bundle.js").status == 404
-    page.goto(f"/plugins/{HELLO}")
+    disable(page, name)
+    expect(switch(page, name)).to_have_attribute("aria-checked", "false")
+    expect(link(page, name)).to_have_count(0)
+    assert page.request.get(f"/api/plugins/{example}/bundle.js").status == 404
+    page.goto(f"/plugins/{example}")
     expect(page.get_by_role("heading", name="Not found")).to_be_visible()
-    expect(page.get_by_text(f"The plugin {NAME} is disabled.")).to_be_visible()
+    expect(page.get_by_text(f"The plugin {name} is disabled.")).to_be_visible()
 
     page.get_by_role("link", name="To the plugins").click()
-    switch(page).click()
-    expect(page.get_by_text(f"{NAME} is enabled and ready.")).to_be_visible(timeout=READY_MS)
-    link(page).click()
+    switch(page, name).click()
+    expect(page.get_by_text(f"{name} is enabled and ready.")).to_be_visible(timeout=READY_MS)
+    link(page, name).click()
     expect(count(page)).to_have_text("3")
 
 
@@ -113,23 +118,24 @@ def test_what_a_plugin_stores_survives_a_restart_of_the_hub(
     expect(count(page)).to_have_text("2")
 
 
+@BOTH
 def test_a_plugin_that_is_killed_comes_back_and_so_does_its_page(
-    dashboard: Dashboard, page: Page, hub: HubProcess
+    dashboard: Dashboard, page: Page, hub: HubProcess, example: str, name: str
 ) -> None:
-    drop_example(hub)
-    wait_ready(hub)
-    dashboard.log_in(f"/plugins/{HELLO}")
+    drop_example(hub, example)
+    wait_ready(hub, example)
+    dashboard.log_in(f"/plugins/{example}")
     page.get_by_role("button", name="Count one more").click()
     expect(count(page)).to_have_text("1")
     page.evaluate(RECORD_WHAT_IS_SHOWN)
-    kill(hub)
+    kill(hub, example)
     comes_true(page, "window.shown.length > 0", READY_S)
     expect(count(page)).to_have_text("1", timeout=READY_MS)
     expect(page.locator(".plugin-trouble")).to_have_count(0)
     shown = "\n".join(page.evaluate("window.shown"))
     assert "This plugin has failed and is started again in a moment" in shown
-    assert re.search(rf"{HELLO}\.binary: .*SIGKILL", shown)
-    assert f"{NAME} (Failed, starts again)" in " ".join(shown.split())
+    assert re.search(rf"{example}\.binary: .*SIGKILL", shown)
+    assert f"{name} (Failed, starts again)" in " ".join(shown.split())
     page.get_by_role("button", name="Count one more").click()
     expect(count(page)).to_have_text("2")
     page.get_by_role("link", name="Details").click()
