@@ -257,6 +257,21 @@ def test_logs_are_taken_apart_wherever_they_are_cut(module: ModuleType) -> None:
     assert split_time("no time") == (None, "no time")
 
 
+def test_a_place_in_a_log_is_found_again_though_times_are_whole_seconds(module: ModuleType) -> None:
+    from container_engine.log_stream import Place
+
+    stamps = [f"2026-11-22T14:02:0{second}Z" for second in (0, 1, 1, 1, 2)]
+    first = Place(None)
+    ids = [first.step(stamp) for stamp in stamps]
+    assert all(is_new for is_new, _ in ids)
+    for at, (_, here) in enumerate(ids):
+        again = Place(here)
+        told = [again.step(stamp) for stamp in stamps]
+        new = [here for is_new, here in told if is_new]
+        assert new == [here for _, here in ids[at + 1 :]], at
+    assert Place("nonsense#x").step(stamps[0]) == (True, f"{stamps[0]}#1")
+
+
 def test_times_of_engines_are_compared_to_the_nanosecond(module: ModuleType) -> None:
     from container_engine.containers import seconds, time_key
 

@@ -88,6 +88,36 @@ def split_time(text: str) -> tuple[str | None, str]:
     return (stamp, rest) if time_key(stamp) is not None else (None, text)
 
 
+class Place:
+    """How far into a log somebody is: a line's time, and how many lines of that time there were.
+
+    Times alone are not enough: Podman tells whole seconds.
+
+    Args:
+        text: what `step` has returned for the last line that is known.
+    """
+
+    def __init__(self, text: str | None) -> None:
+        stamp, _, count = (text or "").partition("#")
+        self.key = time_key(stamp)
+        self._to_skip = int(count) if count.isascii() and count.isdecimal() else 0
+        self._known = self.key
+        self._count = 0
+
+    def step(self, stamp: str | None) -> tuple[bool, str | None]:
+        """Go to the next line; return whether it is new, and what stands for the place now."""
+        key = time_key(stamp)
+        if key is None:
+            return True, None
+        self._count = self._count + 1 if key == self.key else 1
+        self.key = key
+        if self._known is not None and key == self._known and self._to_skip:
+            self._to_skip -= 1
+            return False, None
+        is_new = self._known is None or key >= self._known
+        return is_new, f"{stamp}#{self._count}"
+
+
 class Followers:
     """The logs that are being followed; each holds a thread, so there are only so many.
 
@@ -111,7 +141,7 @@ class Followers:
         Args:
             name: its name or id.
             lines: how many of the last ones at first.
-            after: the time of the last line that is known; then only later ones.
+            after: the id of the last line that is known; then only later ones.
         """
         self._count += 1
         opening = asyncio.get_running_loop().run_in_executor(
@@ -121,7 +151,7 @@ class Followers:
             try:
                 _, answer, decoder = await asyncio.shield(opening)
                 yield ServerEvent({}, event="open")
-                async for event in self._events(answer, decoder, time_key(after)):
+                async for event in _events(self._threads, answer, decoder, Place(after)):
                     yield event
                 sentence = "The container has ended, or its log has."
             except EngineError as error:
@@ -131,38 +161,37 @@ class Followers:
             self._count -= 1
             opening.add_done_callback(_close_opened)
 
-    async def _events(
-        self,
-        answer: http.client.HTTPResponse,
-        decoder: LogDecoder,
-        known: tuple[int, int] | None,
-    ) -> AsyncIterator[ServerEvent]:
-        loop = asyncio.get_running_loop()
-        while True:
-            data = await loop.run_in_executor(self._threads, _read, answer)
-            lines = decoder.feed(data) if data else decoder.finish()
-            for source, text in lines:
-                stamp, rest = split_time(text)
-                key = time_key(stamp)
-                if known is None or key is None or key > known:
-                    yield ServerEvent(_line(source, key, rest), event="line", id=stamp)
-            if not data:
-                return
-
     def _open(
         self, name: str, lines: int, after: str | None
     ) -> tuple[UnixConnection, http.client.HTTPResponse, LogDecoder]:
         engine: Engine = self._finder.find()
         config = inspect(engine, name).get("Config") or {}
         query = {"follow": "true", "stdout": "true", "stderr": "true", "timestamps": "true"}
-        known = time_key(after)
-        # The line of that very moment comes again, and is left out.
+        known = Place(after).key
         query |= {"tail": str(lines)} if known is None else {"since": f"{known[0]}.{known[1]:09}"}
         path = f"/containers/{quote(name, safe='')}/logs"
         connection, answer = open_answer(engine, "GET", path, query)
         if connection.wire is not None:
             connection.wire.settimeout(None)  # a container may be silent for as long as it likes
         return connection, answer, LogDecoder(tty=bool(config.get("Tty")))
+
+
+async def _events(
+    threads: ThreadPoolExecutor,
+    answer: http.client.HTTPResponse,
+    decoder: LogDecoder,
+    place: Place,
+) -> AsyncIterator[ServerEvent]:
+    loop = asyncio.get_running_loop()
+    while True:
+        data = await loop.run_in_executor(threads, _read, answer)
+        for source, text in decoder.feed(data) if data else decoder.finish():
+            stamp, rest = split_time(text)
+            is_new, here = place.step(stamp)
+            if is_new:
+                yield ServerEvent(_line(source, time_key(stamp), rest), event="line", id=here)
+        if not data:
+            return
 
 
 def _read(answer: http.client.HTTPResponse) -> bytes:
