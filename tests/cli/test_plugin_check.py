@@ -16,11 +16,11 @@ import pytest
 
 import tests.support.quick_plugin
 import tests.support.streaming_plugin
+from tests.sdk import rust
 from tests.support import misbehaving_plugin
 from tests.support.hub import wait_until
 from tests.support.plugin_files import processes_of
 from toru.cli.plugin_build import build_plugin
-from toru.cli.plugin_new import make_plugin
 
 PLUGINS = Path(__file__).parents[2] / "plugins"
 PATIENT = ("--timeout", "20")
@@ -128,12 +128,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("sources")
-
-
-@pytest.fixture(scope="module")
-def checks(folder: Path, sources: Path) -> Iterator[dict[str, Future[Checked]]]:
+def checks(folder: Path) -> Iterator[dict[str, Future[Checked]]]:
     """Every check of this module under its name; six run at a time, since most wait."""
     streams = ("--get", "/left", "--stream", "/down/2000000", "--websocket", "/chat")
     with ThreadPoolExecutor(6) as pool:
@@ -150,9 +145,6 @@ def checks(folder: Path, sources: Path) -> Iterator[dict[str, Future[Checked]]]:
         for name, plugin in zip(GOOD_EXAMPLES, built, strict=True):
             get = ("--get", "/api/counter") if name == "python" else ()
             found[name] = submit(plugin.path, *PATIENT, *get)
-        for language in NEW:
-            plugin = build_plugin(make_plugin(f"new-{language}", language, sources), folder)
-            found[plugin.path.stem] = submit(plugin.path, *PATIENT)
         streaming = copied(tests.support.streaming_plugin, folder / "streaming.binary")
         found["streaming"] = submit(streaming, *PATIENT, *streams)
         for name in ("quick-v1", "quick-v2"):
@@ -162,8 +154,7 @@ def checks(folder: Path, sources: Path) -> Iterator[dict[str, Future[Checked]]]:
 
 
 GOOD_EXAMPLES = ("python", "plain")
-NEW = ("python", "bash")
-WELL = (*GOOD_EXAMPLES, *(f"new-{name}" for name in NEW), "streaming", "quick-v1", "quick-v2")
+WELL = (*GOOD_EXAMPLES, "streaming", "quick-v1", "quick-v2")
 
 
 @pytest.mark.parametrize("name", WELL)
@@ -187,7 +178,7 @@ def test_a_fault_is_caught_by_a_case_that_names_it(
     assert checked.exit_code == (1 if fault.outcome == "failed" else 0)
 
 
-@pytest.mark.parametrize("name", [*GOOD_EXAMPLES, "new-python", "new-bash"])
+@pytest.mark.parametrize("name", GOOD_EXAMPLES)
 def test_examples_have_nothing_that_could_be_better(
     checks: dict[str, Future[Checked]], name: str
 ) -> None:
@@ -232,6 +223,15 @@ def test_the_json_says_what_was_sent_expected_and_got(checks: dict[str, Future[C
     assert ping["got"] == 'pong {"n": 7}'
     assert ping["version"] == 2
     assert ping["level"] == "must"
+
+
+def test_the_example_in_rust_passes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rust.require_rust()
+    built = rust.build(rust.HELLO, folder, monkeypatch)
+    checked = check(built, "--json", *PATIENT, "--get", "/api/counter")
+    assert checked.names("failed") == checked.names("warned") == []
+    assert checked.exit_code == 0
+    assert checked.report["passed"] >= 110
 
 
 def test_what_depends_on_a_failed_case_is_left_out(folder: Path) -> None:
@@ -306,7 +306,7 @@ def test_an_interrupted_check_leaves_no_process(tmp_path: Path, number: signal.S
     )
     with process:
         try:
-            wait_until(lambda: _is_started(tmp_path, process.pid), what="the plugin")
+            wait_until(lambda: _is_started(tmp_path), what="the plugin")
             process.send_signal(number)
             _, stderr = process.communicate(timeout=30)
         finally:
@@ -324,7 +324,7 @@ def test_no_process_is_left_when_all_checks_are_done(
     assert processes_of(folder) == []
 
 
-def _is_started(folder: Path, checker: int) -> bool:
+def _is_started(folder: Path) -> bool:
     """Return whether the plugin runs to serve, and not only to say who it is."""
-    found = [process for process in processes_of(folder) if process.pid != checker]
-    return any("--metadata" not in process.cmdline() for process in found)
+    lines = [process.info["cmdline"] for process in processes_of(folder)]
+    return any("--metadata" not in line and "check" not in line for line in lines)

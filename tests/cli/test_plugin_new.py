@@ -73,7 +73,10 @@ def test_a_new_plugin_passes_its_test_and_counts_in_a_real_hub(
     tested = toru("test", folder / name)
     assert tested.returncode == 0, tested.stderr
     assert "OK" in tested.stderr or "test result: ok" in tested.stdout
-    build_plugin(folder / name, hub.plugins_dir)
+    built = build_plugin(folder / name, hub.plugins_dir)
+    checked = toru("check", built.path, "--timeout", "20")
+    assert checked.returncode == 0, checked.stdout
+    assert " 0 failed" in checked.stdout
     assert Plugins(hub).wait(name, "ready")["name"] == f"My {language}"
     route = f"/api/plugins/route/{name}"
     assert hub.get(f"{route}/") == {"message": "Hello, admin!"}
