@@ -29,8 +29,9 @@ bench: ## measure the budgets, side by side with bare programs
 	@$(PYTHON) -m tools.bootstrap test
 	@set -e; for name in actors dashboard db_writer monitor output runs start plugins streams; do echo "== $$name"; $(BIN)/python -m bench.$$name; done
 
-plugins: ## build the plugins whose sources lie in plugins/
+plugins: ## build the plugins whose sources lie in plugins/, those in Rust too
 	@$(PYTHON) -m tools.bootstrap run
+	@$(BIN)/python -m tools.plugins
 
 screenshots: ## take the pictures in docs/screenshots anew, from real runs
 	@$(PYTHON) -m tools.bootstrap test

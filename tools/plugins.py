@@ -16,7 +16,7 @@ from tools.common import ROOT, Stamps, digest, say
 _MADE = {"__pycache__", "node_modules", "target", "Cargo.lock"}
 
 
-def provide_plugins(root: Path, stamps: Stamps) -> None:
+def provide_plugins(root: Path, stamps: Stamps, *, with_compiled: bool = False) -> None:
     """Make ``plugins/<name>.binary`` of each folder ``plugins/<name>``.
 
     One that cannot be built is said and left out: the hub has to start nevertheless.
@@ -24,6 +24,7 @@ def provide_plugins(root: Path, stamps: Stamps) -> None:
     Args:
         root: the checkout, whose environment is set up.
         stamps: what was built before, and of what.
+        with_compiled: whether to build those that a compiler needs half a minute for.
     """
     builders = (root / "toru/cli/plugin_build.py", root / "toru/cli/cargo_build.py")
     tools = [*builders, *_files(root / "sdk")]
@@ -33,6 +34,9 @@ def provide_plugins(root: Path, stamps: Stamps) -> None:
         made = folder.with_name(f"{folder.name}.binary")
         step, inputs = f"plugin {folder.name}", digest([*tools, *_files(folder)])
         if stamps.read(step).get("inputs") == inputs and made.exists():
+            continue
+        if (folder / "Cargo.toml").exists() and not with_compiled:
+            say(f"the plugin {folder.name} is left out: make plugins builds it, too.")
             continue
         if (folder / "Cargo.toml").exists() and shutil.which("cargo") is None:
             say(f"the plugin {folder.name} is left out: cargo, which builds it, is not installed.")
@@ -59,7 +63,7 @@ def _build(root: Path, folder: Path, made: Path) -> bool:
 
 def main() -> int:
     """Build what changed and return the exit code."""
-    provide_plugins(ROOT, Stamps(ROOT / ".venv/toru-setup.json"))
+    provide_plugins(ROOT, Stamps(ROOT / ".venv/toru-setup.json"), with_compiled=True)
     return 0
 
 
