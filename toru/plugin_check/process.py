@@ -12,7 +12,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import IO
@@ -30,6 +30,7 @@ DRAIN_S = 0.5
 """How long what a plugin leaves behind may go on."""
 
 _POLL_S = 0.01
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _READ_BYTES = 64 * 1024
 
 
@@ -54,14 +55,19 @@ class PluginRun:
 
     def __init__(self, path: Path, *arguments: str, **environment: str) -> None:
         self._others = children()
-        self._process = _spawn(path, arguments, environment)
-        self.pid = self._process.pid
         self._output = {"stdout": bytearray(), "stderr": bytearray()}
         self.output_bytes = {"stdout": 0, "stderr": 0}
-        self._readers = [
-            self._reader("stdout", self._process.stdout),
-            self._reader("stderr", self._process.stderr),
-        ]
+        self._readers: list[threading.Thread] = []
+        with contextlib.ExitStack() as stack, _signals_wait():
+            self._process = _spawn(path, arguments, environment)
+            self.pid = self._process.pid
+            stack.push(self._end_after_error)
+            self._readers.append(self._reader("stdout", self._process.stdout))
+            self._readers.append(self._reader("stderr", self._process.stderr))
+
+    def _end_after_error(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            self.end()
 
     @property
     def exit_code(self) -> int | None:
@@ -152,6 +158,23 @@ class PluginRun:
     def _descendants(self) -> list[psutil.Process]:
         """Return what runs below the checker and did not before: orphans become its children."""
         return _living(self._others | {self.pid})
+
+
+@contextlib.contextmanager
+def _signals_wait() -> Iterator[None]:
+    """Let what would end the check wait until a process that is being made can be ended with it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    before = {number: signal.signal(number, lambda one, _: came.append(one)) for number in _ENDING}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if came:
+        signal.raise_signal(signal.Signals(came[0]))
 
 
 def _spawn(
