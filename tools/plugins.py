@@ -5,6 +5,7 @@ Runs on: one thread. A plugin is built anew when its sources, the library or the
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -53,8 +54,15 @@ def _files(folder: Path) -> Iterable[Path]:
 
 def _build(root: Path, folder: Path, made: Path) -> bool:
     command: list[str | Path] = [root / ".venv/bin/toru", "plugin", "build", folder, "--out", made]
+    crates = {"CARGO_TARGET_DIR": str(root / "build/rust/target")}  # the tests use them, too
     try:
-        subprocess.run(command, stdin=subprocess.DEVNULL, stdout=sys.stderr, check=True)
+        subprocess.run(
+            command,
+            env=crates | os.environ,
+            stdin=subprocess.DEVNULL,
+            stdout=sys.stderr,
+            check=True,
+        )
     except (OSError, subprocess.CalledProcessError):
         say(f"the plugin {folder.name} could not be built and is left out.")
         return False

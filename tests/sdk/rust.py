@@ -1,7 +1,8 @@
 """The plugins in Rust, built once with the crates that Debian packages.
 
 Runs on: the test's thread. They are built in ``build/rust``, from copies: cargo writes beside the
-sources what belongs to the place where they are built.
+sources what belongs to the place where they are built. The crates are those that the set-up has
+built there, as long as it has them from the same place.
 """
 
 from __future__ import annotations
@@ -28,7 +29,6 @@ ENVIRONMENT = {
     # The same for all of them, so that the crates are built once.
     "CARGO_PROFILE_RELEASE_OPT_LEVEL": "1",
     "CARGO_PROFILE_RELEASE_STRIP": "true",
-    "RUSTFLAGS": "-D warnings",
     "RUSTDOCFLAGS": "-D warnings",
     FLAGS_VARIABLE: " ".join(f'"{flag}"' for flag in DEBIAN_FLAGS),
 }

@@ -21,6 +21,8 @@ from tests.sdk import rust
 from tests.sdk.core import CoreV2, Running, data_frame, request_v1, running, v1
 from tests.support.hub import HubProcess
 from tests.support.plugin_files import Plugins
+from tools.common import Stamps
+from tools.plugins import provide_plugins
 from toru.cli import cargo_build
 from toru.cli.plugin_build import BuildError, build_plugin
 
@@ -602,3 +604,16 @@ def test_crates_that_cannot_be_had_are_said_in_a_sentence(
     monkeypatch.setenv(cargo_build.FLAGS_VARIABLE, "--offline")
     with pytest.raises(BuildError, match="cargo could not build"):
         build_plugin(folder)
+
+
+def test_the_set_up_goes_on_where_there_is_no_cargo(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "plugins/one"
+    folder.mkdir(parents=True)
+    (folder / "Cargo.toml").write_text("[package]\n")
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    provide_plugins(tmp_path, Stamps(tmp_path / "stamps.json"))
+    said = capfd.readouterr().err
+    assert said == "toru: the plugin one is left out: cargo, which builds it, is not installed.\n"
+    assert not (tmp_path / "plugins/one.binary").exists()

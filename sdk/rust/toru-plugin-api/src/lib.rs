@@ -8,6 +8,8 @@
 //! [`write_message`] here.
 
 #![deny(missing_docs)]
+// Not for authors, whose compilers may be newer and warn of more.
+#![cfg_attr(test, deny(warnings))]
 #![forbid(unsafe_code)]
 
 mod calls;

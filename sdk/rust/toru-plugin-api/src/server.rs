@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use tokio::io::BufReader;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::signal::unix::{signal, SignalKind};
-use tokio::sync::{watch, OnceCell};
+use tokio::sync::{oneshot, watch, OnceCell};
 use tokio::time::{sleep, timeout};
 
 use crate::calls::{lock, Outcome};
@@ -37,6 +37,7 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(4);
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 const ORPHAN_TIMEOUT: Duration = Duration::from_secs(10);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+const FIRST_WORD_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Serves a plugin at a socket until the core says that it is to stop, or SIGTERM or SIGINT comes.
 /// Returns the exit code. [`run`](crate::run) does this and all around it.
@@ -64,23 +65,35 @@ pub async fn serve(plugin: impl ToruPlugin, path: impl AsRef<Path>) -> Result<u8
 async fn accept(server: &Arc<Server>, listener: UnixListener) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => drop(tokio::spawn(converse(Arc::clone(server), stream))),
+            Ok((stream, _)) => {
+                let (taken, first) = oneshot::channel();
+                tokio::spawn(converse(Arc::clone(server), stream, taken));
+                if server.facts().protocol == 0 {
+                    // With version 1, init comes on a connection of its own, and requests must
+                    // not overtake it.
+                    let _ = timeout(FIRST_WORD_TIMEOUT, first).await;
+                }
+            }
             Err(_) => sleep(ACCEPT_PAUSE).await, // out of descriptors: others will be closed
         }
     }
 }
 
-/// Speaks on one connection; the first message decides which version.
-async fn converse(server: Arc<Server>, stream: UnixStream) {
+/// Speaks on one connection; the first message decides which version. `taken` is dropped when that
+/// has been taken.
+async fn converse(server: Arc<Server>, stream: UnixStream, taken: oneshot::Sender<()>) {
     let (read_half, write_half) = stream.into_split();
     let mut reader = BufReader::new(read_half);
     let outgoing = Arc::new(Outgoing::new(write_half, server.open.enter()));
     server.remember(&outgoing);
     match read_frame(&mut reader, MAX_MESSAGE_BYTES).await {
         Ok(Some(Frame::Json(first))) if first.get("type") == Some(&"hello".into()) => {
+            drop(taken);
             session_v2::converse(&server, reader, &outgoing, first).await;
         }
-        Ok(Some(first)) => session_v1::converse(&server, reader, &outgoing, first).await,
+        Ok(Some(first)) => {
+            session_v1::converse(&server, reader, &outgoing, first, taken).await;
+        }
         Ok(None) => {}
         Err(error) => tell_broken(&error),
     }

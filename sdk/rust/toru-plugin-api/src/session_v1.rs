@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use serde_json::{json, Map, Value};
 use tokio::io::BufReader;
 use tokio::net::unix::OwnedReadHalf;
+use tokio::sync::oneshot;
 
 use crate::calls::{late, Outcome, Waiting};
 use crate::error::PluginError;
@@ -29,6 +30,7 @@ pub(crate) async fn converse(
     mut reader: BufReader<OwnedReadHalf>,
     outgoing: &Arc<Outgoing>,
     first: Frame,
+    taken: oneshot::Sender<()>,
 ) {
     let session = Arc::new(SessionV1 {
         server: Arc::clone(server),
@@ -36,13 +38,15 @@ pub(crate) async fn converse(
         waiting: Waiting::new(),
     });
     let mut next = Ok(Some(first));
+    let mut taken = Some(taken);
     loop {
-        let taken = match next {
+        let outcome = match next {
             Ok(Some(frame)) => session.take(frame),
             Ok(None) => break,
             Err(error) => Err(error),
         };
-        if let Err(error) = taken {
+        drop(taken.take());
+        if let Err(error) = outcome {
             tell_broken(&error);
             outgoing.abort();
             break;

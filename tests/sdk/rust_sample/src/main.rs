@@ -1,5 +1,7 @@
 //! A plugin that does what the tests of the library want to see.
 
+#![deny(warnings)]
+
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
