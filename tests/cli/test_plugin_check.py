@@ -254,6 +254,9 @@ def test_the_table_shows_each_case_the_failures_and_a_summary(folder: Path) -> N
     assert "got The plugin answered with the status 99, which is none." in words
     assert words.endswith("bad-status-99-v2-table 1.0.0: 0 passed, 2 failed.")
     assert "\x1b" not in checked.stdout
+    plain = check(misbehaving_plugin.install(folder, "echo+table"), "--only", "v2-c*").stdout
+    assert " 4 cases " in plain
+    assert plain.count("do not announce version 2") == 2, "once for each group"
 
 
 def test_what_cannot_be_run_is_one_sentence_and_exit_code_2(tmp_path: Path) -> None:

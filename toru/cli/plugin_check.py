@@ -103,24 +103,30 @@ def _check_aloud(setting: Setting, only: str) -> Report:
     with console.status("") if is_terminal else contextlib.nullcontext() as status:
         printer.status = status
         report = check_plugin(setting, only=only, on_begin=printer.begin, on_end=printer.end)
+        printer.flush()
     _print_failures(console, report)
     _print_summary(console, report)
     return report
 
 
 class _Printer:
-    """Prints each case as it ends, below the title of its group."""
+    """Prints each case as it ends, below the title of its group.
+
+    Cases that are skipped one after the other for the same reason share a line.
+    """
 
     def __init__(self, console: Console) -> None:
         self.status: Status | None = None
         self._console = console
         self._title = ""
+        self._skipped: list[CaseResult] = []
 
     def begin(self, group: Group, case: Case) -> None:
         """Show what is being tried."""
         from rich.text import Text
 
         if group.title != self._title:
+            self.flush()
             self._title = group.title
             self._console.print(Text(f"\n{group.title}", "bold"))
         if self.status is not None:
@@ -128,19 +134,34 @@ class _Printer:
 
     def end(self, result: CaseResult) -> None:
         """Show how it ended."""
+        if self._skipped and result.got != self._skipped[0].got:
+            self.flush()
+        if result.outcome == "skipped":
+            self._skipped.append(result)
+        else:
+            self.flush()
+            self._print(result.outcome, result.name, result.sentence)
+
+    def flush(self) -> None:
+        """Show what was skipped."""
+        skipped, self._skipped = self._skipped, []
+        if len(skipped) == 1:
+            sentence = f"{skipped[0].sentence} ({visible(skipped[0].got)})"
+            self._print("skipped", skipped[0].name, sentence)
+        elif skipped:
+            self._print("skipped", f"{len(skipped)} cases", visible(skipped[0].got))
+
+    def _print(self, outcome: str, name: str, sentence: str) -> None:
         from rich.table import Table
         from rich.text import Text
 
-        mark, style = _MARKS[result.outcome]
+        mark, style = _MARKS[outcome]
         row = Table.grid(padding=(0, 1))
         row.add_column(width=2)
         row.add_column(width=26, no_wrap=True)
         row.add_column()
-        said = Text(result.sentence)
-        if result.outcome == "skipped":
-            said.append(f" ({visible(result.got)})")
-            said.stylize("dim")
-        row.add_row(Text(f" {mark}", style), Text(result.name, style), said)
+        said = Text(sentence, "dim" if outcome == "skipped" else "")
+        row.add_row(Text(f" {mark}", style), Text(name, style), said)
         self._console.print(row)
 
 
