@@ -35,7 +35,10 @@ ENVIRONMENT = {
 
 
 def require_rust() -> None:
-    """Skip the tests, with the reason, where Rust cannot be built; in CI that is an error."""
+    """Skip the tests, with the reason, where Rust cannot be built.
+
+    In CI that is an error, unless ``.ci/run`` has said that it could not get the crates.
+    """
     missing = None
     if shutil.which("cargo") is None:
         missing = "cargo is not installed"
@@ -43,7 +46,7 @@ def require_rust() -> None:
         missing = f"crates are missing; on Debian and Ubuntu: apt-get install {PACKAGES}"
     if missing is None:
         return
-    if os.environ.get("CI") == "true":
+    if os.environ.get("CI") == "true" and "TORU_WITHOUT_RUST" not in os.environ:
         raise AssertionError(f"Plugins in Rust cannot be tested: {missing}.")
     pytest.skip(f"plugins in Rust cannot be tested: {missing}")
 
