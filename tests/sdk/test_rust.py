@@ -606,14 +606,18 @@ def test_crates_that_cannot_be_had_are_said_in_a_sentence(
         build_plugin(folder)
 
 
-def test_the_set_up_goes_on_where_there_is_no_cargo(
+def test_the_first_start_leaves_them_out_and_the_set_up_goes_on_where_there_is_no_cargo(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "plugins/one"
     folder.mkdir(parents=True)
     (folder / "Cargo.toml").write_text("[package]\n")
+    stamps = Stamps(tmp_path / "stamps.json")
+    provide_plugins(tmp_path, stamps)
+    said = capfd.readouterr().err
+    assert said == "toru: the plugin one is left out: make plugins builds it, too.\n"
     monkeypatch.setattr(shutil, "which", lambda _: None)
-    provide_plugins(tmp_path, Stamps(tmp_path / "stamps.json"))
+    provide_plugins(tmp_path, stamps, with_compiled=True)
     said = capfd.readouterr().err
     assert said == "toru: the plugin one is left out: cargo, which builds it, is not installed.\n"
     assert not (tmp_path / "plugins/one.binary").exists()
