@@ -11,6 +11,7 @@ from collections.abc import Callable
 import msgspec
 
 from toru.actors.messages.plugins import PluginAnswer, PluginRequest
+from toru.actors.plugin_link import settle
 from toru.errors import TooLarge, ToruError
 
 COLLECTED_LIMIT_BYTES = 16 * 1024 * 1024
@@ -45,7 +46,7 @@ class CollectedBodies:
         body += data
         if len(body) > COLLECTED_LIMIT_BYTES:
             limit = COLLECTED_LIMIT_BYTES // 1024**2
-            _fail(answer, TooLarge(f"This plugin takes bodies of at most {limit} MiB."))
+            settle(answer, TooLarge(f"This plugin takes bodies of at most {limit} MiB."))
         elif end:
             del self._bodies[request_id]
             self._send(msgspec.structs.replace(request, body=bytes(body)), answer)
@@ -54,7 +55,7 @@ class CollectedBodies:
     def fail(self, error: ToruError) -> None:
         """Answer all that waits for its body."""
         for _, _, answer in list(self._bodies.values()):
-            _fail(answer, error)
+            settle(answer, error)
 
     def give_up(self, request_id: int) -> bool:
         """Forget a request; return whether it was here."""
@@ -64,7 +65,7 @@ class CollectedBodies:
         try:
             sent = self._forward(request)
         except ToruError as error:
-            _fail(answer, error)
+            settle(answer, error)
         else:
             sent.add_done_callback(lambda _: _pass_on(sent, answer))
 
@@ -78,8 +79,3 @@ def _pass_on(sent: Answer, answer: Answer) -> None:
         answer.set_exception(error)
     else:
         answer.set_result(sent.result())
-
-
-def _fail(answer: Answer, error: ToruError) -> None:
-    if not answer.done():
-        answer.set_exception(error)
