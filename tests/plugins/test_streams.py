@@ -162,6 +162,18 @@ def test_a_body_comes_back_while_it_is_sent(streaming: HubProcess) -> None:
         assert b"world" in heard
 
 
+def test_an_empty_body_in_chunks_ends_too(streaming: HubProcess) -> None:
+    head = f"POST {ROUTE}/up HTTP/1.1\r\nHost: localhost\r\nCookie: {streaming.cookie}\r\n"
+    sent = f"{head}Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n".encode()
+    sockets = [socket.create_connection(("127.0.0.1", streaming.port)) for _ in range(40)]
+    for one in sockets:  # more at once than are let in without waiting
+        one.sendall(sent)
+    for one in sockets:
+        with one:
+            one.settimeout(10)
+            assert one.recv(65_536).startswith(b"HTTP/1.1 200")
+
+
 def test_an_answer_before_the_end_of_the_body_arrives(streaming: HubProcess) -> None:
     with socket.create_connection(("127.0.0.1", streaming.port)) as raw:
         raw.settimeout(10)

@@ -122,7 +122,12 @@ class ForwardExchange(HTTPMessageDelegate):
         """The request is whole."""
         if self._upload is None:
             self._begin()
-        elif self._forwarded is not None:
+        else:
+            self._upload.add_done_callback(self._end_upload)
+
+    def _end_upload(self, _upload: asyncio.Future[bool]) -> None:
+        """Say that the body is whole; one without a piece may be so before it is forwarded."""
+        if self._forwarded is not None:
             actor, request_id = self._forwarded
             with contextlib.suppress(Unavailable):
                 actor.tell(WriteBody(request_id, b"", end=True))
