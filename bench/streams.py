@@ -14,17 +14,15 @@ import http.client
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
-
 import tests.support.streaming_plugin
 from bench.common import Row, median, report
 from tests.support.hub import HubProcess, wait_until
+from tests.support.memory import Peak
 from tests.support.plugin_files import Plugins
 
 MIB = 1024 * 1024
@@ -89,30 +87,6 @@ def hub_with_plugin() -> Iterator[HubProcess]:
         plugins.write("streaming", Path(tests.support.streaming_plugin.__file__).read_bytes())
         plugins.ready("streaming")
         yield hub
-
-
-class Growth:
-    """The most memory that a process takes, in MiB above what it took at first."""
-
-    def __init__(self, pid: int) -> None:
-        self._process = psutil.Process(pid)
-        self._before = self._process.memory_info().rss
-        self.most = 0.0
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._watch)
-
-    def __enter__(self) -> Growth:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        while not self._over.wait(0.02):
-            grown = (self._process.memory_info().rss - self._before) / MIB
-            self.most = max(self.most, grown)
 
 
 def down(port: int, path: str, cookie: str) -> float:
@@ -180,7 +154,7 @@ def main(rounds: int) -> int:
     """Measure in turns and print medians, and their ratios to the bare server."""
     with hub_with_plugin() as hub, bare_tornado() as bare:
         rates: dict[str, list[float]] = {"down": [], "bare down": [], "up": [], "bare up": []}
-        with Growth(hub.pid) as growth:
+        with Peak(hub.pid) as peak:
             for _ in range(rounds):
                 rates["bare down"].append(down(bare, f"/{SIZE}", ""))
                 rates["down"].append(down(hub.port, f"{ROUTE}/down/{SIZE}", hub.cookie))
@@ -188,6 +162,7 @@ def main(rounds: int) -> int:
                 rates["up"].append(up(hub.port, f"{ROUTE}/up", hub.cookie))
         left = median([leaving(hub) for _ in range(rounds)])
         took = median([sockets(hub) for _ in range(rounds)])
+    grown_mib = peak.most / MIB
     speed = {name: median(values) for name, values in rates.items()}
     rows = [
         Row("bare Tornado, 100 MiB down", f"{speed['bare down']:,.0f} MiB/s"),
@@ -199,11 +174,11 @@ def main(rounds: int) -> int:
         Row("bare Tornado, 100 MiB up", f"{speed['bare up']:,.0f} MiB/s"),
         Row("through the hub, up", f"{speed['up']:,.0f} MiB/s", speed["up"] / speed["bare up"]),
         Row(f"{SOCKETS} WebSockets, open and echo", f"{took:.2f} s"),
-        Row("growth of the hub", f"{growth.most:.0f} MiB of {GROWTH_BUDGET_MIB:.0f}"),
+        Row("growth of the hub", f"{grown_mib:.0f} MiB of {GROWTH_BUDGET_MIB:.0f}"),
         Row("until the plugin hears of a leaving", f"{left:.1f} ms of {LEFT_BUDGET_MS:.0f}"),
     ]
     report(f"Streams through a plugin, {rounds} rounds", rows)
-    return 0 if growth.most < GROWTH_BUDGET_MIB and left <= LEFT_BUDGET_MS else 1
+    return 0 if grown_mib < GROWTH_BUDGET_MIB and left <= LEFT_BUDGET_MS else 1
 
 
 if __name__ == "__main__":

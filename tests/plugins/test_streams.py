@@ -6,18 +6,17 @@ import hashlib
 import http.client
 import itertools
 import socket
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 import tests.support.streaming_plugin
 from tests.support.hub import HubProcess, wait_until
+from tests.support.memory import Peak
 from tests.support.plugin_files import Plugins
 from tests.support.websocket import Closed, Refused, WebSocket
 
@@ -63,34 +62,9 @@ def leavings(hub: HubProcess) -> list[float]:
     return answer
 
 
-def memory(pid: int) -> int:
-    return int(psutil.Process(pid).memory_info().rss)
-
-
 def pieces(total: int) -> Iterator[bytes]:
     for _ in range(total // len(PATTERN)):
         yield PATTERN
-
-
-class Peak:
-    """The most memory that a process takes while something goes on, above what it took before."""
-
-    def __init__(self, pid: int) -> None:
-        self.before, self.most = memory(pid), 0
-        self._pid, self._over = pid, threading.Event()
-        self._thread = threading.Thread(target=self._watch)
-
-    def __enter__(self) -> Peak:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        while not self._over.wait(0.02):
-            self.most = max(self.most, memory(self._pid) - self.before)
 
 
 @pytest.mark.parametrize("size", [0, 1, 65_536, 300_000])
