@@ -132,6 +132,7 @@ class PluginManager(LoopActor):
     def on_start(self) -> None:
         """Begin; nothing is known until the runner has said what earlier hubs have left."""
         self.background(self._begin())
+        self.background(self._end_discovery())
 
     async def on_stop(self) -> None:  # type: ignore[override]  # pykka's hook, awaited here
         """Stop all plugins, side by side."""
@@ -376,6 +377,10 @@ class PluginManager(LoopActor):
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout_at(self._discovery_deadline):
                 await self._discovered.wait()
+
+    async def _end_discovery(self) -> None:
+        await self._discovery()
+        self._places.are_known = True
 
     async def _list(self, session: Session) -> list[PluginView]:
         await self._discovery()
