@@ -11,6 +11,7 @@ Runs on: the test's main thread; log records come from any thread.
           with expect_log("is left over"):           # must come within the block
               ...
 - An actor that a test leaves in ``pykka.ActorRegistry`` fails it.
+- Ctrl-C works in the programs that tests start, also when the tests themselves run in the background.
 - Temporary files lie in memory where there is room for them, unless ``TMPDIR`` is set: a disk that
   others keep busy makes no test late.
 """
@@ -22,6 +23,7 @@ import logging
 import os
 import re
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -43,7 +45,9 @@ WATCHED = {
 
 
 def pytest_configure() -> None:
-    """Choose where temporary files lie."""
+    """Choose where temporary files lie, and let no program inherit that Ctrl-C is ignored."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if "TMPDIR" not in os.environ and _takes_programs(_MEMORY):
         os.environ["TMPDIR"] = str(_MEMORY)
         tempfile.tempdir = None
