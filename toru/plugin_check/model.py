@@ -80,7 +80,8 @@ class Setting:
         stream_path: answers with a long body or an event stream; empty when nobody named one.
         socket_path: takes a WebSocket; empty when nobody named one.
         metadata: what the plugin says of itself; None before that is known.
-        config: what it is told as its settings.
+        values: what was given for its settings.
+        config: what it is told as its settings: these values, and its defaults.
     """
 
     path: Path
@@ -90,6 +91,7 @@ class Setting:
     stream_path: str = ""
     socket_path: str = ""
     metadata: PluginMetadata | None = None
+    values: Mapping[str, Any] = field(default_factory=dict)
     config: Mapping[str, Any] = field(default_factory=dict)
 
 
