@@ -81,6 +81,7 @@ class Plugin:
         self.kv, self.log, self.events = Kv(self), Log(self), Events(self)
         self.settings = None if settings is None else checked_schema(settings)
         self.config: dict[str, Any] = with_defaults(settings, {})
+        self._config_serial = 0
         self.instance_id: str | None = None
         self.data_dir: str | None = None
         self.log_path: str | None = None
@@ -316,10 +317,17 @@ class Plugin:
         Raises:
             CallError: the schema does not allow a value, and nothing has changed; or as for `call`.
         """
-        return self.call("config.set", {"values": values}, self.take_config)
+        serial = self._config_serial
+
+        def take(config: dict[str, Any]) -> dict[str, Any]:
+            # What the core has told meanwhile is at least as new as its answer.
+            return self.take_config(config) if self._config_serial == serial else self.config
+
+        return self.call("config.set", {"values": values}, take)
 
     def take_config(self, config: dict[str, Any]) -> dict[str, Any]:
         """Have these values, with defaults; for the sessions and the test kit."""
+        self._config_serial += 1
         self.config = with_defaults(self.settings, config)
         return self.config
 
