@@ -127,6 +127,9 @@ def test_values_are_merged_with_what_is_stored() -> None:
     assert FORM.changed(stored, {"port": None}, partly=True) == {"token": "abcd", "old": [1]}
     assert faults(FORM, stored, token=None) == {"token": "This is needed."}
     assert faults(FORM, {}) == {"token": "This is needed."}, "the host has a default"
+    assert FORM.changed({}, {"port": 7}, partly=True) == {"port": 7}, "the rest is left alone"
+    with pytest.raises(InvalidSettings):
+        FORM.changed({"token": "abcd"}, {"token": None}, partly=True)
 
 
 def test_each_wrong_value_has_its_sentence() -> None:

@@ -54,17 +54,19 @@ class PluginSettings:
         self._stored: dict[str, Any] | None = None
         self._form: SettingsForm | None = None
         self._redactor: Redactor | None = None
+        self._config: dict[str, Any] = {}
+        self._lacking = False
         self.declare(schema)
 
     def declare(self, schema: dict[str, Any] | None) -> None:
         """Take note of what the plugin's newest metadata declare."""
         if schema is None:
-            self._form = None
+            self._form, self._config, self._lacking = None, {}, False
             return
         from toru.domain.plugin_settings import SettingsForm  # takes memory: see the schema
 
         self._form = SettingsForm(schema)
-        self._hide(*self.hidden)
+        self._take(self._form, self._stored)
 
     @property
     def exist(self) -> bool:
@@ -74,12 +76,12 @@ class PluginSettings:
     @property
     def lacking(self) -> bool:
         """Whether something that the plugin requires has no value, as far as that is known."""
-        return self._form is not None and bool(self._form.missing(self._stored or {}))
+        return self._lacking
 
     @property
     def config(self) -> dict[str, Any]:
         """What the plugin is told, once `load` has returned."""
-        return {} if self._form is None else self._form.config(self._stored or {})
+        return self._config
 
     @property
     def unusable(self) -> dict[str, str]:
@@ -96,9 +98,8 @@ class PluginSettings:
             return
         async with self._turn:
             if self._stored is None:
-                message = LoadPluginSettings(self._id)
-                self._stored = await self._services.db_reader.ask(message)
-        self._hide()
+                stored = await self._services.db_reader.ask(LoadPluginSettings(self._id))
+                self._take(self._form, stored)
 
     def begin(self) -> None:
         """Take note that a process is started, which knows no older secrets than the present."""
@@ -128,16 +129,16 @@ class PluginSettings:
             InvalidSettings: the wish is not allowed; nothing has changed.
             StorageUnavailable: they cannot be written now.
         """
-        form = self._checked()
+        self._checked()
         await self.load()
         async with self._turn:
-            stored = self._stored or {}
+            form, stored = self._checked(), self._stored or {}
             new = form.changed(stored, wish, partly=partly)
             if new == stored:
                 return False
             self._hide(*form.hidden(new))
             await self._services.db_writer.ask(SavePluginSettings(self._id, new))
-            self._stored = new
+            self._take(self._form, new)  # which may be a newer version's meanwhile
         return True
 
     async def after_change(self, applied: Applied) -> PluginSettingsChanged:
@@ -160,6 +161,14 @@ class PluginSettings:
         if self._form is None:
             raise NotFound("This plugin has no settings.", code="no_settings")
         return self._form
+
+    def _take(self, form: SettingsForm | None, stored: dict[str, Any] | None) -> None:
+        """Have values, which are looked at once: to check them all takes milliseconds."""
+        self._stored = stored
+        if form is not None:
+            self._config = form.config(stored or {})
+            self._lacking = bool(form.missing(stored or {}))
+        self._hide()
 
     def _hide(self, *more: str) -> None:
         present = () if self._form is None else self._form.hidden(self._stored or {})

@@ -80,7 +80,8 @@ class SettingsForm:
         new = {name: value for name, value in {**kept, **values}.items() if value is not None}
         faults = {name: found for name in given if (found := self._fault(name, values[name]))}
         for name in self.missing(new):
-            faults.setdefault(name, NEEDED)
+            if name in given or not partly:
+                faults.setdefault(name, NEEDED)
         if faults:
             raise InvalidSettings(self._summary(faults), faults)
         if len(msgspec.json.encode(new)) > MAX_VALUES_BYTES:
