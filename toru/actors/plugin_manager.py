@@ -14,6 +14,7 @@ import msgspec
 
 from toru.actors.messages.auth import Session
 from toru.actors.messages.hub import Publish
+from toru.actors.messages.plugin_settings import ChangePluginSettings, ReadPluginSettings
 from toru.actors.messages.plugins import (
     DescribePlugin,
     DisablePlugin,
@@ -51,7 +52,7 @@ from toru.actors.messages.runner import (
 )
 from toru.actors.plugin import Plugin
 from toru.actors.plugin_answers import whole_answer
-from toru.actors.plugin_calls import PluginCalls
+from toru.actors.plugin_calls import PluginKeys
 from toru.actors.plugin_page import bundle_request
 from toru.actors.plugin_places import PluginPlaces, actor_name
 from toru.actors.plugin_prober import RUN_PREFIX as PROBE_PREFIX
@@ -151,6 +152,8 @@ class PluginManager(LoopActor):
                 return self._pass_on(plugin_id, message)
             case RestartPlugin(id=plugin_id):
                 return self._pass_on(plugin_id, message)
+            case ReadPluginSettings(id=plugin_id) | ChangePluginSettings(id=plugin_id):
+                return self._ask_of_settings(plugin_id, message)
             case PluginKv():
                 return self._kv(message)
             case GetBundle(id=plugin_id, session=session):
@@ -419,6 +422,12 @@ class PluginManager(LoopActor):
             await self._try_broken(plugin_id, message)
         await self._plugin(plugin_id).ask(message, deadline_s=700.0)
 
+    async def _ask_of_settings(self, plugin_id: str, message: Message[Any]) -> Any:
+        await self._discovery()
+        if actor_name(plugin_id) not in self._children:
+            raise NotFound("There is no such plugin, or it cannot be used.")
+        return await self._plugin(plugin_id).ask(message, deadline_s=30.0)
+
     async def _try_broken(self, plugin_id: str, message: Message[None]) -> None:
         """Look once more at a broken file when somebody wants it to run; refuse all else."""
         broken = next((view for view in self._broken() if view.id == plugin_id), None)
@@ -437,8 +446,8 @@ class PluginManager(LoopActor):
         await self._discovery()
         if wanted.id not in self._placed or not self._is_enabled(wanted.id):
             raise NotFound("There is no such plugin, or it is disabled.")
-        calls = PluginCalls(wanted.id, self._services)
-        return await calls.kv(wanted.action, wanted.key, wanted.value)
+        keys = PluginKeys(wanted.id, self._services)
+        return await keys.kv(wanted.action, wanted.key, wanted.value)
 
     async def _bundle(self, plugin_id: str, session: Session) -> bytes:
         view = await self._get(plugin_id, session)

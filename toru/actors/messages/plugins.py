@@ -74,6 +74,8 @@ class PluginView(msgspec.Struct, frozen=True):
         socket_path: where it listens; None for a client.
         has_page: whether there is a bundle that draws its page in the dashboard: its file, or the
             plugin's word; None while that is not known.
+        has_settings: whether it declares settings.
+        needs_settings: whether a setting that it requires has no value.
     """
 
     id: str
@@ -94,6 +96,8 @@ class PluginView(msgspec.Struct, frozen=True):
     socket_path: str | None
     has_page: bool | None
     figures: PluginFigures
+    has_settings: bool = False
+    needs_settings: bool = False
 
 
 # For the plugin manager
