@@ -273,11 +273,10 @@ class Plugin(LoopActor):
 
     async def _spawn(self, spawn: int, protocol: int) -> None:
         try:
-            await self._settings.load()
+            await self._settings.prepare()
         except ToruError as error:
             self._apply(life.SpawnRefused(spawn, error.sentence))
             return
-        self._settings.begin()
         for name, why in self._settings.unusable.items():
             text = f"What is stored for its setting {name} is not allowed any more: {why}"
             self._records.log("warning", text, None)
