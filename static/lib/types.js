@@ -196,7 +196,7 @@
  * @property {boolean | null} has_page whether there is a bundle that draws its page; null: not known
  * @property {PluginFigures} figures
  * @property {boolean} [has_settings]
- * @property {boolean} [needs_settings] something that it requires has no value
+ * @property {boolean} [needs_settings] something that it requires has no value, or it says so
  */
 
 /**

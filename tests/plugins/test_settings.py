@@ -172,6 +172,23 @@ def test_no_secret_leaves_the_hub_in_an_answer_or_a_log(running: Plugins) -> Non
     assert not [text for text in hidden if text.encode() in kept]
 
 
+def test_the_last_words_of_a_plugin_carry_no_secret(running: Plugins) -> None:
+    running.write("set-live-dies", SOURCE)
+    running.ready("set-live-dies")
+    change(running, "set-live-dies", token=TOKEN)
+    for words in (f"failed with {TOKEN}", f"{TOKEN}" * 300):  # more than is kept of them
+        running.ask("set-live-dies", "/die", "POST", body=json.dumps(words).encode())
+        running.wait("set-live-dies", "backoff")
+        reason = running.view("set-live-dies")["reason"]
+        assert "•••" in reason
+        running.ready("set-live-dies")
+    path = "/api/plugins/set-live-dies/events"
+    wait_until(lambda: len(running.hub.http("GET", path).json) >= 5, what="the events")
+    said = running.hub.http("GET", path).body + all_that_is_kept(running.hub)
+    for text in (TOKEN, TOKEN[-12:], json.dumps(TOKEN)[-12:-1]):
+        assert text.encode() not in said
+
+
 def test_emitted_events_carry_no_secret(running: Plugins) -> None:
     change(running, "set-live-logs", token=TOKEN)
     with running.hub.websocket() as socket:

@@ -111,7 +111,7 @@ class Plugin(LoopActor):
         self._link: PluginLink | None = None
         self._opening: asyncio.Task[None] | None = None
         self._forwards = Forwards(self._figures)
-        self._records = PluginRecords(plan.metadata.id, services, self._settings.hide)
+        self._records = PluginRecords(plan.metadata.id, services, self._settings)
         self._gone = asyncio.Event()
 
     @property
@@ -438,7 +438,8 @@ class Plugin(LoopActor):
                 uptime_s=None if since is None else monotonic() - since,
             ),
             has_settings=self._settings.exist,
-            needs_settings=self._settings.lacking,
+            needs_settings=self._settings.exist
+            and (self._settings.lacking or (state.phase == "broken" and state.broken is None)),
         )
 
 

@@ -75,7 +75,8 @@ class PluginView(msgspec.Struct, frozen=True):
         has_page: whether there is a bundle that draws its page in the dashboard: its file, or the
             plugin's word; None while that is not known.
         has_settings: whether it declares settings.
-        needs_settings: whether a setting that it requires has no value.
+        needs_settings: whether a setting that it requires has no value, or it has ended itself
+            because it needs configuration.
     """
 
     id: str
