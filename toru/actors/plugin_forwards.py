@@ -5,6 +5,7 @@ Runs on: the event loop, owned by one `Plugin`.
 
 from __future__ import annotations
 
+import asyncio
 import functools
 from typing import Any
 
@@ -45,6 +46,12 @@ class Forwards:
     def __init__(self, figures: Figures) -> None:
         self._figures = figures
         self._waiting = 0
+        self._quiet = asyncio.Event()
+        self._quiet.set()
+
+    async def quiet(self) -> None:
+        """Return when nobody waits for the head of an answer."""
+        await self._quiet.wait()
 
     def handle(self, message: ForwardMessage, link: PluginLink | None) -> Any:
         """Handle a message, with the link that there is now.
@@ -91,11 +98,14 @@ class Forwards:
                 self._figures.failed()
             raise
         self._waiting += 1
+        self._quiet.clear()
         future.add_done_callback(functools.partial(self._answered, monotonic()))
         return future
 
     def _answered(self, began: float, future: Answer) -> None:
         self._waiting -= 1
+        if self._waiting == 0:
+            self._quiet.set()
         if future.cancelled():
             return
         error = future.exception()

@@ -61,6 +61,7 @@ class LinkContext:
         extended: it asks for so many seconds more to start.
         pings: called with the misses in a row, 0 when it answers again.
         degraded: it says whether all is well, and why not.
+        busy: what it says that it does before it is ready.
     """
 
     plugin_id: str
@@ -77,6 +78,7 @@ class LinkContext:
     extended: Callable[[float], None]
     pings: Callable[[int], None]
     degraded: Callable[[bool, str], None]
+    busy: Callable[[str], None]
 
 
 class PluginRequests(Protocol):
