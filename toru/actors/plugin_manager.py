@@ -210,7 +210,7 @@ class PluginManager(LoopActor):
     async def _end_runs_of(self, name: str) -> None:
         tag = tag_of_actor(name)
         with contextlib.suppress(ToruError):
-            for run_id in await runs_of(self._services.runner, tag.partition("@")[0]):
+            for run_id in await runs_of(self._services.runner, tag.partition("_")[0]):
                 if tag_of(run_id) == tag:
                     await self._end_run(run_id)
 
@@ -253,7 +253,7 @@ class PluginManager(LoopActor):
             if status.id.startswith(RUN_PREFIX):
                 by_plugin.setdefault(plugin_of(status.id), []).append(status)
         for name in self._children.names():
-            known = by_plugin.get(tag_of_actor(name).partition("@")[0], [])
+            known = by_plugin.get(tag_of_actor(name).partition("_")[0], [])
             with contextlib.suppress(Unavailable):
                 self.context.system.address(name).tell(RunsKnown(tuple(known)))
 

@@ -16,7 +16,7 @@ from toru.errors import NotFound
 
 def actor_name(plugin_id: str, number: int = 1) -> str:
     """Return the name of an actor of a plugin; while its version changes there are two."""
-    return f"plugin/{plugin_id}" if number == 1 else f"plugin/{plugin_id}@{number}"
+    return f"plugin/{plugin_id}" if number == 1 else f"plugin/{plugin_id}_{number}"
 
 
 def tag_of_actor(name: str) -> str:

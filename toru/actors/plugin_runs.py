@@ -15,7 +15,7 @@ from toru.errors import ToruError
 
 RUN_PREFIX = "plugin-"
 """A run is named ``plugin-<id>.<uuid>``; of a version that was started beside another one
-``plugin-<id>@<number>.<uuid>``, after its actor ``plugin/<id>@<number>``."""
+``plugin-<id>_<number>.<uuid>``, after its actor ``plugin/<id>_<number>``."""
 
 _GONE_S = 5.0
 _POLL_S = 0.02
@@ -23,7 +23,7 @@ _POLL_S = 0.02
 
 def plugin_of(run_id: str) -> str:
     """Return the plugin that a run is of."""
-    return tag_of(run_id).partition("@")[0]
+    return tag_of(run_id).partition("_")[0]
 
 
 def tag_of(run_id: str) -> str:
