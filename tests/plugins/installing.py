@@ -40,8 +40,13 @@ def quick(plugin_id: str, version: str, *, serve: str = "", about: str = "") -> 
 
 
 def streaming(version: str) -> str:
-    """Return the streaming plugin, which says its version under every path it does not know."""
+    """Return the streaming plugin, which says its version under every path it does not know.
+
+    Its slow answers end.
+    """
     text = STREAMING.replace('"version": "1"', f'"version": "{version}"')
+    sleep = "                    await asyncio.sleep(float(rest))\n"
+    text = text.replace(sleep, f'{sleep}                await self.data(number, b"", 1)\n')
     return text.replace('{"error": "nothing"}, 404', f'{{"version": "{version}"}}')
 
 
@@ -94,13 +99,13 @@ class Load:
         failures: every answer that was none of a version, and every connection that broke.
     """
 
-    def __init__(self, plugins: Plugins, plugin_id: str) -> None:
+    def __init__(self, plugins: Plugins, plugin_id: str, largest: int = 600_000) -> None:
         self.seen: Counter[str] = Counter()
         self.failures: list[Any] = []
         self._hub = plugins.hub
         self._path = f"/api/plugins/route/{plugin_id}/version"
         self._over = threading.Event()
-        bodies = (None, None, b"{}", b"x" * 40_000, b"x" * 600_000)
+        bodies = (None, None, b"{}", b"x" * 40_000, b"x" * largest)
         self._threads = [threading.Thread(target=self._ask, args=(body,)) for body in bodies]
 
     def _ask(self, body: bytes | None) -> None:

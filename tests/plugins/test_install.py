@@ -8,7 +8,9 @@ from __future__ import annotations
 import json
 import os
 import threading
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,8 +25,9 @@ from tests.plugins.installing import (
     roll_back,
     streaming,
 )
-from tests.support.hub import HubProcess, wait_until
+from tests.support.hub import Answer, HubProcess, wait_until
 from tests.support.plugin_files import Plugins, is_alive, processes_of
+from tests.support.websocket import Closed
 from toru.storage.plugin_versions import PluginVersions, sha256_of
 
 EXITS = 'sys.stderr.write("no database here\\n"); sys.exit(3)'
@@ -94,3 +97,47 @@ def test_good_and_broken_versions_are_swapped_under_load_without_a_failed_reques
     sockets = [path.name for path in (hub.data_dir / "run").iterdir() if plugin_id in path.name]
     assert len(sockets) == 1
     assert f"Version 1.5.0 is not installed: It exited with code 3" in plugins.supervisor_log()
+
+
+def test_what_is_under_way_at_a_swap_comes_to_its_end(plugins: Plugins) -> None:
+    hub = plugins.hub
+    assert install(hub, streaming("1"))["state"] == "done"
+    pid = plugins.view("streaming")["pid"]
+    chat = hub.websocket("/api/plugins/streaming/chat")
+    chat.send_text("before")
+    assert chat.read_message() == (b"before", True)
+    answers: dict[str, Answer] = {}
+    swapped = threading.Event()
+
+    def pieces() -> Iterator[bytes]:
+        yield bytes(300_000)
+        assert swapped.wait(30)
+        yield bytes(300_000)
+
+    def ask(path: str, method: str = "GET", body: Any = None) -> None:
+        answers[path] = plugins.ask("streaming", path, method, body=body, timeout_s=60)
+
+    asked: list[tuple[Any, ...]] = [("/slow/0.025",), ("/deaf",), ("/up", "POST", pieces())]
+    threads = [threading.Thread(target=ask, args=one) for one in asked]
+    with Load(plugins, "streaming", largest=1000).poured() as load:
+        for thread in threads:
+            thread.start()
+        load.more("1", 10)
+        assert install(hub, streaming("2"))["outcome"] == "started"
+        load.more("2", 10)
+        assert is_alive(pid)
+        assert not answers
+        swapped.set()
+        for thread in threads:
+            thread.join()
+    assert answers["/slow/0.025"].body == b"." * 100
+    assert answers["/deaf"].status == 408
+    assert answers["/up"].json["bytes"] == 600_000
+    with pytest.raises(Closed) as caught:
+        chat.read_message()
+    assert caught.value.code == 1001
+    chat.close()
+    with hub.websocket("/api/plugins/streaming/chat") as again:
+        again.send_text("after")
+        assert again.read_message() == (b"after", True)
+    wait_until(lambda: not is_alive(pid), what="the end of the old version")

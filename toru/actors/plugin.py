@@ -355,7 +355,7 @@ class Plugin(LoopActor):
             link.close()
 
     async def _await_quiet(self, spawn: int) -> None:
-        await self._forwards.quiet()
+        await self._forwards.quiet(self._link)
         self._apply(life.Quiet(spawn))
 
     async def _say_goaway(self, spawn: int) -> None:

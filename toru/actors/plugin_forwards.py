@@ -6,6 +6,7 @@ Runs on: the event loop, owned by one `Plugin`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 from typing import Any
 
@@ -49,9 +50,11 @@ class Forwards:
         self._quiet = asyncio.Event()
         self._quiet.set()
 
-    async def quiet(self) -> None:
-        """Return when nobody waits for the head of an answer."""
+    async def quiet(self, link: PluginLink | None) -> None:
+        """Return when nobody waits for an answer, or there is nobody to give one any more."""
         await self._quiet.wait()
+        with contextlib.suppress(BadGateway):
+            await self._open(link).quiet()
 
     def handle(self, message: ForwardMessage, link: PluginLink | None) -> Any:
         """Handle a message, with the link that there is now.

@@ -102,6 +102,9 @@ class PluginRequests(Protocol):
     def read(self, request_id: int) -> Awaitable[BodyPiece]:
         """Return the next piece of an answer's body. NotFound, and errors as of `forward`."""
 
+    async def quiet(self) -> None:
+        """Return when no answer is under way, but for those that do not end by themselves."""
+
     def give_up(self, request_id: int) -> None:
         """End a request, or close a WebSocket, that nobody waits for any more."""
 
