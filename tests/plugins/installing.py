@@ -33,20 +33,15 @@ def quick(plugin_id: str, version: str, *, serve: str = "", about: str = "") -> 
         about: what to write in place of its id and the rest of its metadata.
     """
     text = QUICK.replace(_ID, f'ID = "{plugin_id}"').replace('"1.0.0"', f'"{version}"')
-    text = text.replace("'{\"hello\":\"world\"}'", f"'{{\"version\":\"{version}\"}}'")
+    text = text.replace('\'{"hello":"world"}\'', f'\'{{"version":"{version}"}}\'')
     lines = "".join(f"    {line}\n" for line in serve.splitlines())
     text = text.replace(_SERVE, _SERVE + lines)
     return text.replace('{"id": ID, "name"', f'{{{about}"name"') if about else text
 
 
 def streaming(version: str) -> str:
-    """Return the streaming plugin, which says its version under every path it does not know.
-
-    Its slow answers end.
-    """
+    """Return the streaming plugin, which says its version under every path it does not know."""
     text = STREAMING.replace('"version": "1"', f'"version": "{version}"')
-    sleep = "                    await asyncio.sleep(float(rest))\n"
-    text = text.replace(sleep, f'{sleep}                await self.data(number, b"", 1)\n')
     return text.replace('{"error": "nothing"}, 404', f'{{"version": "{version}"}}')
 
 
@@ -130,7 +125,7 @@ class Load:
         """Return how often a version has answered."""
         return sum(count for text, count in self.seen.items() if f'"{version}"' in text)
 
-    def more(self, version: str, count: int = 50) -> None:
+    def more(self, version: str, count: int = 20) -> None:
         """Wait until a version has answered so many times more."""
         wanted = self.answers(version) + count
         wait_until(

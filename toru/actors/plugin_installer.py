@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -156,16 +156,18 @@ class PluginInstaller:
         self._states[self._present.id] = self._present
 
     async def _run(self, first: BeginInstall | BeginRollback) -> None:
+        end: Mapping[str, Any]
         try:
-            await self._install(first)
+            end = await self._install(first)
         except ToruError as error:
-            await self._failed(error.sentence)
-        finally:
-            with contextlib.suppress(ToruError):
-                await self._services.store.ask(EndInstall(), deadline_s=STORE_S)
-            self._present = None
+            end = await self._failed(error.sentence)
+        with contextlib.suppress(ToruError):
+            await self._services.store.ask(EndInstall(), deadline_s=STORE_S)
+        self._note(**end)  # whoever reads that may begin the next
+        self._present = None
 
-    async def _install(self, first: BeginInstall | BeginRollback) -> None:
+    async def _install(self, first: BeginInstall | BeginRollback) -> Mapping[str, Any]:
+        """Do all of it, and return how it has ended."""
         found = await self._services.store.ask(first, deadline_s=STORE_S)
         metadata = await self._prober.ask(Probe(found), deadline_s=PROBE_S)
         sha256 = first.sha256 if isinstance(first, BeginInstall) else _pinned(found)
@@ -177,11 +179,11 @@ class PluginInstaller:
         before = known[1].version if known is not None else None
         self._note(file=name, previous_version=before)
         if known is not None and known[0].pin is not None and known[0].pin.sha256 == sha256:
-            self._done("unchanged", f"Version {metadata.version} is what is installed already.")
-            return
+            return _done("unchanged", f"Version {metadata.version} is what is installed already.")
         if isinstance(first, BeginInstall):
             found = await self._services.store.ask(KeepVersion(sha256, name), deadline_s=STORE_S)
-        await self._try_and_place(found, metadata, before)
+        is_enabled = await self._try_and_place(found, metadata, before)
+        return await self._record(metadata, before, is_enabled=is_enabled)
 
     async def _choose(self, metadata: PluginMetadata) -> str:
         wanted = ChooseFile(metadata, self._host.registrations(), self._host.unusable())
@@ -189,12 +191,13 @@ class PluginInstaller:
 
     async def _try_and_place(
         self, file: FoundFile, metadata: PluginMetadata, before: str | None
-    ) -> None:
+    ) -> bool:
+        """Let the version take the plugin's place, and return whether it runs."""
         name = None
         if await self._host.is_enabled(metadata.id):
             name = await self._try(file, metadata, before)
         try:
-            await self._swap(file, metadata, before, name)
+            return await self._swap(file, metadata, before, name)
         finally:
             if name is not None and self._trials.pop(name, None) is not None:
                 self._retire(name)
@@ -217,7 +220,7 @@ class PluginInstaller:
 
     async def _swap(
         self, file: FoundFile, metadata: PluginMetadata, before: str | None, name: str | None
-    ) -> None:
+    ) -> bool:
         """Put the file in place, and let the next request go to the new version."""
         self._note(step="Putting it in place.")
         self._check_open()
@@ -239,7 +242,7 @@ class PluginInstaller:
         finally:
             self._swapping = None
             self._swapped.set()
-        await self._record(metadata, before, is_enabled=is_enabled)
+        return serves is not None
 
     def _check_open(self) -> None:
         if self._closed:
@@ -253,7 +256,7 @@ class PluginInstaller:
 
     async def _record(
         self, metadata: PluginMetadata, before: str | None, *, is_enabled: bool
-    ) -> None:
+    ) -> Mapping[str, Any]:
         assert self._present is not None
         is_rollback = self._present.kind == "rollback"
         what = "rolled back to" if is_rollback else "installed as"
@@ -267,11 +270,10 @@ class PluginInstaller:
         await self._store_event("rolled_back" if is_rollback else "installed", details)
         self._log("info", metadata.id, sentence)
         if is_enabled:
-            self._done("started", sentence)
-        else:
-            self._done("disabled", f"{sentence} It is disabled, and runs once it is enabled.")
+            return _done("started", sentence)
+        return _done("disabled", f"{sentence} It is disabled, and runs once it is enabled.")
 
-    async def _failed(self, sentence: str) -> None:
+    async def _failed(self, sentence: str) -> Mapping[str, Any]:
         assert self._present is not None
         plugin_id = self._present.plugin
         if plugin_id is not None:
@@ -279,10 +281,7 @@ class PluginInstaller:
             self._log("warn", plugin_id, f"Version {version} is not installed: {sentence}")
             details = {"version": version, "sha256": self._present.sha256, "reason": sentence}
             await self._store_event("install_failed", details)
-        self._note(state="failed", step="It is not installed.", error=sentence)
-
-    def _done(self, outcome: Literal["started", "disabled", "unchanged"], step: str) -> None:
-        self._note(state="done", outcome=outcome, step=step)
+        return {"state": "failed", "step": "It is not installed.", "error": sentence}
 
     async def _store_event(self, event_type: str, details: dict[str, Any]) -> None:
         assert self._present is not None
@@ -303,6 +302,10 @@ class PluginInstaller:
         with contextlib.suppress(Unavailable):
             line = LogLine(utc_now(), level, plugin_id, text)
             self._services.supervisor_log.tell(LogLines((line,)))
+
+
+def _done(outcome: Literal["started", "disabled", "unchanged"], step: str) -> Mapping[str, Any]:
+    return {"state": "done", "outcome": outcome, "step": step}
 
 
 def _pinned(file: FoundFile) -> str:

@@ -4,8 +4,8 @@
                                             (hard link) of its version
     <plugins>/.metadata/incoming/<sha256>   what somebody with access to the folder offers
     <plugins>/.metadata/versions/<sha256>/  the present version and the one before; installed
-                                            plugins run from there, so that nobody's file is replaced
-                                            while it runs
+                                            plugins run from there, so that no file is replaced
+                                            while somebody runs it
     <plugins>/.metadata/installed.json      what was installed, with checksums
     <plugins>/.metadata/install.lock        held while something is being installed
 

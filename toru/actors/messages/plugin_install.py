@@ -23,7 +23,8 @@ class InstallState(msgspec.Struct, frozen=True):
         state: ``running``, ``done`` or ``failed``.
         step: what is being done, or what has come of it, one sentence.
         outcome: of one that is done: the plugin runs (``started``), is disabled and will run as
-            this version (``disabled``), or was that already (``unchanged``).
+            this version (``disabled``), was that already (``unchanged``), or is to start with the
+            hub (``placed``; only where there is none).
         error: of one that has failed: why; what was there before is as it was.
         plugin: the plugin's id, once that is known.
         file: the name of its file.
@@ -38,7 +39,7 @@ class InstallState(msgspec.Struct, frozen=True):
     state: Literal["running", "done", "failed"]
     step: str
     began_at: str
-    outcome: Literal["started", "disabled", "unchanged"] | None = None
+    outcome: Literal["started", "disabled", "unchanged", "placed"] | None = None
     error: str | None = None
     plugin: str | None = None
     file: str | None = None
