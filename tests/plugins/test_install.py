@@ -31,7 +31,6 @@ from toru.storage.plugin_versions import PluginVersions, sha256_of
 
 EXITS = 'sys.stderr.write("no database here\\n"); sys.exit(3)'
 WAITS = "import time; time.sleep(1)"
-SILENT = "signal.pause()"
 DIES = "os.kill(os.getpid(), 9)"
 
 

@@ -71,9 +71,13 @@ def install(
     offered = _offer(versions, file)
     try:
         state = asyncio.run(_follow(client, {"sha256": offered}))
+    except KeyboardInterrupt:
+        tell("The hub goes on without you; the plugin's events will say what came of it.")
+        raise
     except BaseException:
         versions.unstage(offered)
         raise
+    versions.unstage(offered)
     return _report(state, as_json=as_json)
 
 
