@@ -56,7 +56,7 @@ def test_install_starts_a_version_rollback_brings_the_one_before_back_and_remove
     assert again.returncode == 0
     assert "is what is installed already" in again.stdout
 
-    file.write_text(quick("tool-v2", "2.0"))
+    executable(file, quick("tool-v2", "2.0"))
     digest = sha256_of(file)
     wrong = toru.call("plugin", "install", str(file), "--sha256", "0" * 64)
     assert wrong.returncode == 1
@@ -67,7 +67,7 @@ def test_install_starts_a_version_rollback_brings_the_one_before_back_and_remove
     assert (told["outcome"], told["version"], told["previous_version"]) == ("started", "2.0", "1.0")
     assert plugins.ask("tool-v2").json == {"version": "2.0"}
 
-    file.write_text(quick("tool-v2", "3.0", serve='sys.exit("no licence")'))
+    executable(file, quick("tool-v2", "3.0", serve='sys.exit("no licence")'))
     broken = toru.call("plugin", "install", str(file))
     assert broken.returncode == 1
     assert "toru: Not installed: It exited with code 1 before it was ready." in broken.stderr
@@ -176,7 +176,7 @@ def test_without_a_hub_the_same_checks_are_made_and_the_file_is_there_for_its_st
     assert busy.returncode == 1
     assert "being installed just now" in busy.stderr
 
-    file.write_text(quick("early-v2", "2"))
+    executable(file, quick("early-v2", "2"))
     second = alone.call("plugin", "install", str(file), "--json")
     assert json.loads(second.stdout)["previous_version"] == "1"
     back = alone.call("plugin", "rollback", "early-v2")

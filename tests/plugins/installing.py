@@ -6,6 +6,7 @@ Runs on: the test's thread, and threads of its own that end with the block.
 from __future__ import annotations
 
 import http.client
+import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -46,8 +47,8 @@ def streaming(version: str) -> str:
 
 
 def executable(path: Path, text: str) -> Path:
-    """Write an executable."""
-    path.write_text(text)
+    """Write an executable; Python is started without its frills."""
+    path.write_text(text.replace("#!/usr/bin/env python3\n", f"#!{sys.executable} -SE\n", 1))
     path.chmod(0o755)
     return path
 

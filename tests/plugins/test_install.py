@@ -264,7 +264,7 @@ def test_a_file_that_is_not_what_was_installed_is_refused_until_it_is_installed_
     assert plugins.ask("pinned-v2").json == {"version": "1"}
 
     kept = next((plugins.folder / ".metadata" / "versions").glob("*/pinned-v2.binary"))
-    kept.write_text(quick("pinned-v2", "10"))
+    executable(kept, quick("pinned-v2", "10"))
     plugins.wish("pinned-v2", "restart")
     assert "not the one that was installed" in plugins.wait("pinned-v2", "broken")["reason"]
     assert install(hub, quick("pinned-v2", "2"))["outcome"] == "started"
