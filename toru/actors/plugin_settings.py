@@ -101,6 +101,19 @@ class PluginSettings:
                 stored = await self._services.db_reader.ask(LoadPluginSettings(self._id))
                 self._take(self._form, stored)
 
+    async def reload(self) -> bool:
+        """Read the values anew, and return whether another actor has changed them meanwhile.
+
+        Raises:
+            StorageUnavailable: not now.
+        """
+        if self._form is None:
+            return False
+        async with self._turn:
+            before = self._stored
+            self._take(self._form, await self._services.db_reader.ask(LoadPluginSettings(self._id)))
+        return self._stored != before
+
     def begin(self) -> None:
         """Take note that a process is started, which knows no older secrets than the present."""
         self._redactor, self.hidden = None, ()
