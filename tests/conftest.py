@@ -11,7 +11,7 @@ Runs on: the test's main thread; log records come from any thread.
           with expect_log("is left over"):           # must come within the block
               ...
 - An actor that a test leaves in ``pykka.ActorRegistry`` fails it.
-- Ctrl-C works in the programs that tests start, also when the tests themselves run in the background.
+- Ctrl-C works in the programs that tests start, also when the tests run in the background.
 - Temporary files lie in memory where there is room for them, unless ``TMPDIR`` is set: a disk that
   others keep busy makes no test late.
 """

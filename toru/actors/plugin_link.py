@@ -62,6 +62,7 @@ class LinkContext:
         extended: it asks for so many seconds more to start.
         pings: called with the misses in a row, 0 when it answers again.
         degraded: it says whether all is well, and why not.
+        busy: what it says that it does before it is ready.
     """
 
     plugin_id: str
@@ -79,6 +80,7 @@ class LinkContext:
     extended: Callable[[float], None]
     pings: Callable[[int], None]
     degraded: Callable[[bool, str], None]
+    busy: Callable[[str], None]
 
 
 class PluginRequests(Protocol):
@@ -101,6 +103,9 @@ class PluginRequests(Protocol):
 
     def read(self, request_id: int) -> Awaitable[BodyPiece]:
         """Return the next piece of an answer's body. NotFound, and errors as of `forward`."""
+
+    async def quiet(self) -> None:
+        """Return when no answer is under way, but for those that do not end by themselves."""
 
     def give_up(self, request_id: int) -> None:
         """End a request, or close a WebSocket, that nobody waits for any more."""

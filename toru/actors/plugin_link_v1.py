@@ -157,9 +157,13 @@ class LinkV1:
             if not future.done():
                 future.set_exception(BadGateway(sentence))
 
+    async def quiet(self) -> None:
+        """Return when no request is open."""
+        await self._idle.wait()
+
     async def goaway(self) -> None:
         """Return when no request is open; version 1 has no word for it."""
-        await self._idle.wait()
+        await self.quiet()
 
     async def shutdown(self) -> None:
         """Say ``shutdown`` on a connection of its own."""

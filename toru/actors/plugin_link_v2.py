@@ -218,9 +218,11 @@ class LinkV2(asyncio.Protocol):
             case told.BecameReady():
                 if not self._ready.done():
                     self._ready.set_result(None)
-            case told.StartStatus(extend_s=extend_s):
+            case told.StartStatus(text=text, extend_s=extend_s):
                 if extend_s:
                     self._context.extended(extend_s)
+                if text:
+                    self._context.busy(text)
             case told.Called():
                 self._begin_call(event)
             case told.CallEnded(id=call_id):

@@ -7,16 +7,21 @@ to its plugin's actor by one message.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from toru.actors.runtime import ActorSystem, Address
 from toru.domain.plugin_routes import RouteTable, find_by_id
 from toru.errors import NotFound, Unavailable
 
 
-def actor_name(plugin_id: str) -> str:
-    """Return the name of the actor of a plugin."""
-    return f"plugin/{plugin_id}"
+def actor_name(plugin_id: str, number: int = 1) -> str:
+    """Return the name of an actor of a plugin; while its version changes there are two."""
+    return f"plugin/{plugin_id}" if number == 1 else f"plugin/{plugin_id}_{number}"
+
+
+def tag_of_actor(name: str) -> str:
+    """Return what tells the runs and the socket of an actor from those of others."""
+    return name.removeprefix(actor_name(""))
 
 
 class PluginPlaces:
@@ -38,12 +43,17 @@ class PluginPlaces:
         """Return a number that no other request to a plugin has, as long as the hub runs."""
         return next(self._requests)
 
-    def assign(self, routes: Iterable[tuple[str, str]]) -> None:
-        """Replace all places by these of (route, plugin id)."""
+    def assign(self, routes: Iterable[tuple[str, str]], actors: Mapping[str, str]) -> None:
+        """Replace all places by these of (route, plugin id).
+
+        Args:
+            routes: who serves what.
+            actors: the name of the actor of each plugin.
+        """
         every = tuple(routes)
         self._routes = RouteTable(every)
         self._actors = {
-            plugin_id: self._system.address(actor_name(plugin_id)) for _, plugin_id in every
+            plugin_id: self._system.address(actors[plugin_id]) for _, plugin_id in every
         }
 
     def find(self, uri: str) -> tuple[Address, str]:

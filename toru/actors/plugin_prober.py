@@ -98,7 +98,7 @@ class PluginProber(LoopActor):
         run_id = RUN_PREFIX + uuid7()
         running = self._running[run_id] = _Running(self.context.system.loop)
         try:
-            await self._runner.ask(_spawn(run_id, self.context.name, file.path))
+            await self._runner.ask(_spawn(run_id, self.context.name, file.program))
             self.timers.after(run_id, PROBE_TIMEOUT_S, ProbeTimedOut(run_id))
             report = await asyncio.wait_for(running.ended, PROBE_TIMEOUT_S + _END_S)
         except TimeoutError:

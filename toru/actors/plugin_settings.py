@@ -95,9 +95,9 @@ class PluginSettings:
             StorageUnavailable: not now.
         """
         if self._stored is None:
-            await self.refresh()
+            await self.reload()
 
-    async def refresh(self) -> bool:
+    async def reload(self) -> bool:
         """Read the values, unless there are no settings; return whether the plugin's are others.
 
         Another actor of the same plugin, for another version of it, may have changed them.
@@ -122,7 +122,7 @@ class PluginSettings:
             StorageUnavailable: not now, and they were never read.
         """
         try:
-            await self.refresh()
+            await self.reload()
         except ToruError:
             if self._stored is None:
                 raise
