@@ -118,10 +118,12 @@ class Plugin(LoopActor):
     def on_stop(self) -> None:
         """Let go of the connections."""
         self._close_link()
+        self._calls.close()
 
     def on_failure(self, *_exc_info: Any) -> None:
         """Answer everybody who waits; the process is ended by the next actor of this name."""
         self._close_link()
+        self._calls.close()
         self._records.refuse_all(Unavailable("The plugin's supervision had to start anew."))
 
     def on_receive(self, message: Message[Any]) -> Any:
@@ -386,6 +388,7 @@ class Plugin(LoopActor):
                 restarts=state.restarts,
                 uptime_s=None if since is None else monotonic() - since,
             ),
+            sandboxed=metadata.sandbox,
         )
 
 

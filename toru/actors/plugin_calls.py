@@ -5,12 +5,11 @@ Runs on: the event loop.
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
 from toru.actors.messages.auth import Session
-from toru.actors.messages.hub import Publish
 from toru.actors.messages.logs import LEVELS, Level, LogLine, LogLines
 from toru.actors.messages.plugin_storage import (
     KvBatch,
@@ -23,6 +22,7 @@ from toru.actors.messages.plugin_storage import (
     KvSet,
 )
 from toru.actors.messages.tasks import CancelTask, StartTask
+from toru.actors.plugin_emitted import MAX_NAME_CHARS, EmittedEvents
 from toru.actors.plugin_services import PluginServices
 from toru.clock import utc_now
 from toru.errors import BadRequest, NotFound
@@ -70,7 +70,7 @@ class _Log(_Params, frozen=True):
 
 
 class _Emit(_Params, frozen=True):
-    name: str
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME_CHARS)]
     data: Any = None
 
 
@@ -89,6 +89,11 @@ class PluginCalls:
     def __init__(self, plugin_id: str, services: PluginServices) -> None:
         self._id = plugin_id
         self._services = services
+        self._emitted = EmittedEvents(plugin_id, services)
+
+    def close(self) -> None:
+        """Pass on nothing that waits any more."""
+        self._emitted.close()
 
     async def kv(self, action: str, key: str, value: str | None) -> str | None:
         """Do one action of version 1 and return the value that the key has then, or had set.
@@ -119,7 +124,8 @@ class PluginCalls:
             case "log":
                 return self._log(_read(params, _Log))
             case "event.emit":
-                return self._emit(_read(params, _Emit))
+                event = _read(params, _Emit)
+                return self._emitted.emit(event.name, event.data)
             case "task.run" | "task.cancel":
                 return await self._task_call(method, params)
             case "config.get":
@@ -154,10 +160,6 @@ class PluginCalls:
         level: Level = line.level if line.level in LEVELS else "info"
         message = LogLine(utc_now(), level, self._id, line.message, fields=line.fields)
         self._services.log_sink(self._id).tell(LogLines((message,)))
-
-    def _emit(self, event: _Emit) -> None:
-        data = {"type": "emitted", "plugin": self._id, "name": event.name, "data": event.data}
-        self._services.hub.tell(Publish("plugin-states", msgspec.Raw(msgspec.json.encode(data))))
 
     async def _task_call(self, method: str, params: dict[str, Any]) -> Any:
         if method == "task.cancel":
