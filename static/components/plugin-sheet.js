@@ -14,6 +14,7 @@ import { PluginSwitch, RestartButton } from "./plugin-controls.js";
 import { PluginFigures } from "./plugin-figures.js";
 import { PluginIcon } from "./plugin-icon.js";
 import { PluginBadge, PluginReason } from "./plugin-state.js";
+import { SandboxSwitch } from "./sandbox-switch.js";
 import { Empty, Loading } from "./states.js";
 
 /** @import { Plugin } from "../lib/types.js" */
@@ -51,6 +52,7 @@ function Whole({ plugin }) {
     <${PluginReason} plugin=${plugin} />
     <${Facts} plugin=${plugin} />
     <${PluginFigures} plugin=${plugin} />
+    ${plugin.state !== "broken" && plugin.has_page !== false && html`<${SandboxSwitch} plugin=${plugin} />`}
     <div class="parts" role="group" aria-label="Show">
       <${Button} look="quiet" pressed=${part === "log"} onPress=${() => setPart("log")}>Log<//>
       <${Button} look="quiet" pressed=${part === "events"} onPress=${() => setPart("events")}>Events<//>

@@ -42,6 +42,7 @@ class Plugin:
         icon: a character, or a name, for the dashboard.
         max_body_bytes: how long a request's body may be that is collected for its handler; longer
             ones are answered with 413. Handlers with ``stream=True`` have no such limit.
+        sandbox: have the page shown in a sandbox, shut off from the dashboard.
 
     Attributes:
         kv: its keys and values; see `Kv`.
@@ -67,13 +68,14 @@ class Plugin:
         author: str | None = None,
         icon: str | None = None,
         max_body_bytes: int = DEFAULT_MAX_BODY_BYTES,
+        sandbox: bool = False,
     ) -> None:
         if not _ID.fullmatch(id):
             raise PluginError(f"the id {id!r} must be 1 to 64 letters, digits and hyphens")
         if not route.startswith("/") or ".." in route:
             raise PluginError(f'the route {route!r} must begin with "/" and have no ".." in it')
         self.id, self.name, self.version, self.route = id, name, version, route
-        self.author, self.icon = author, icon
+        self.author, self.icon, self.sandbox = author, icon, sandbox
         self.kv, self.log, self.events = Kv(self), Log(self), Events(self)
         self.config: dict[str, Any] = {}
         self.instance_id: str | None = None
@@ -237,6 +239,7 @@ class Plugin:
             **{field: value for field, value in optional.items() if value is not None},
             "protocols": list(PROTOCOLS),
             "health": self.health_check is not None,
+            **({"sandbox": True} if self.sandbox else {}),
         }
 
     def run(self, arguments: list[str] | None = None) -> None:

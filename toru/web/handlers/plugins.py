@@ -82,9 +82,9 @@ class KvAction(Body, frozen=True):
 class KvAnswer(msgspec.Struct, frozen=True):
     """The value that the key has; of a list, its entries, and where the next page goes on."""
 
-    value: str | None | msgspec.UnsetType = msgspec.UNSET
+    value: str | msgspec.UnsetType | None = msgspec.UNSET
     entries: list[KvEntry] | msgspec.UnsetType = msgspec.UNSET
-    cursor: str | None | msgspec.UnsetType = msgspec.UNSET
+    cursor: str | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class SandboxWish(Body, frozen=True):
