@@ -8,7 +8,8 @@ from typing import Any
 from playwright.sync_api import Frame, Page, expect
 
 from tests.browser.dashboard import Dashboard
-from tests.browser.plugins import drop_source, plugin, wait_ready
+from tests.browser.plugins import drop_source, drop_told, plugin, wait_ready
+from tests.browser.watch import PageWatch
 from tests.support.hub import HubProcess
 
 KEYS = """async () => {
@@ -47,15 +48,18 @@ REQUESTS = """async () => {
 EVENTS = """async () => {
   const heard = [], all = [];
   const emit = (...events) => api.fetch('/emit', {method: 'POST', body: JSON.stringify(events)});
+  const came = (name) => new Promise((resolve) => {
+    const off = api.events.on(name, () => { off(); resolve(); });
+  });
   const off = api.events.on('door', (data, event) => heard.push([data, event.missed]));
-  let enough = () => {};
-  api.events.on('*', (data, event) => { all.push(event.name); if (data === 'last') enough(); });
+  api.events.on('*', (data, event) => all.push(event.name));
+  const [half, end] = [came('half'), came('end')];
   await api.events.ready();
-  const done = new Promise((resolve) => { enough = resolve; });
-  await emit(['door', {open: true}], ['light', 1], ['door', {open: false}]);
+  await emit(['door', {open: true}], ['light', 1], ['door', {open: false}], ['half', null]);
+  await half;
   off();
-  await emit(['door', 'unheard'], ['end', 'last']);
-  await done;
+  await emit(['door', 'unheard'], ['end', null]);
+  await end;
   return {heard, all};
 }"""
 
@@ -81,7 +85,7 @@ def check_api(frame: Frame) -> None:
         "cursor": None,
         "gone": None,
         "kept": "4",
-        "wrong": "400 The request's body is not right: Expected `int` >= 1 - at `$.limit`.",
+        "wrong": "400 The body's field 'limit' is not right: expected 'int' >= 1.",
     }
     assert frame.evaluate(REQUESTS) == {
         "echo": [201, True, "application/x-echo", "application/x-own", "yes", "", "0,255,128,10"],
@@ -92,7 +96,7 @@ def check_api(frame: Frame) -> None:
     }
     assert frame.evaluate(EVENTS) == {
         "heard": [[{"open": True}, 0], [{"open": False}, 0]],
-        "all": ["door", "light", "door", "door", "end"],
+        "all": ["door", "light", "door", "half", "door", "end"],
     }
 
 
@@ -124,10 +128,11 @@ ENDS: dict[str, Any] = {
 
 
 def test_a_page_uses_its_api_alike_in_the_dashboard_and_in_a_sandbox(
-    dashboard: Dashboard, page: Page, hub: HubProcess
+    dashboard: Dashboard, page: Page, hub: HubProcess, watch: PageWatch
 ) -> None:
+    watch.expect("status of 400")
     hub.script("greet.sh", "echo hello\necho oops >&2\nexit 3\n")
-    hub.script("nap.sh", "echo begun\nsleep 60\n")
+    hub.script("nap.sh", "echo begun\nexec sleep 60\n")
     drop_source(hub, "pages")
     wait_ready(hub, "pages")
     page.emulate_media(color_scheme="light")
@@ -140,9 +145,8 @@ def test_a_page_uses_its_api_alike_in_the_dashboard_and_in_a_sandbox(
     page.get_by_role("link", name="Details").click()
     switch = page.get_by_role("switch", name="Run its page in a sandbox")
     expect(switch).to_have_attribute("aria-checked", "false")
-    page.evaluate("window.before = true")
-    switch.click()
-    page.wait_for_function("window.before === undefined")
+    with page.expect_event("load"):  # code that has run here is gone only with the page
+        switch.click()
     expect(switch).to_have_attribute("aria-checked", "true")
     assert plugin(hub, "pages")["sandbox_forced"] is True
 
@@ -174,3 +178,92 @@ def test_a_page_uses_its_api_alike_in_the_dashboard_and_in_a_sandbox(
     page.goto("/plugins/pages")
     expect(page.get_by_text("At /", exact=True)).to_be_visible()
     assert page.evaluate("window.api.sandboxed") is False
+
+
+HOSTILE = """
+window.ToruPlugins.told = {
+  async mount(container, api) {
+    const tries = {};
+    const attempt = async (name, act) => {
+      try { tries[name] = `got ${await act()}`; } catch (error) { tries[name] = error.name; }
+    };
+    await attempt('parent', () => parent.document.title);
+    await attempt('top', () => top.location.pathname);
+    await attempt('cookie', () => document.cookie);
+    await attempt('localStorage', () => localStorage.length);
+    await attempt('session', () => sessionStorage.length);
+    await attempt('database', () => indexedDB.open('x').readyState);
+    await attempt('fetch', () => fetch('/api/auth/me').then((answer) => answer.text()));
+    await attempt('elsewhere', () => fetch('http://192.0.2.1/'));
+    await attempt('leave', () => { top.location = '/history'; });
+    await attempt('opened', () => { if (!window.open('/history')) throw new RangeError(); });
+    await attempt('eval', () => new Function('return 1')());
+    await attempt('others', () => api.fetch('/../../pages/echo'));
+    await attempt('hub', () => api.fetch('%2e%2e/%2e%2e/%2e%2e/auth/me'));
+    await attempt('navigate', () => api.navigate('https://evil.example/'));
+    const image = new Promise((resolve, reject) => {
+      const element = new Image();
+      element.onload = () => resolve('a picture');
+      element.onerror = () => reject(new RangeError());
+      element.src = '/favicon.svg';
+    });
+    await attempt('image', () => image);
+    window.tries = tries;
+    window.asked = [1, 2].map(() => api.run('evil.sh').catch((error) => error.message));
+    window.api = api;
+  },
+};
+"""
+
+
+def test_a_hostile_page_gets_nowhere(
+    dashboard: Dashboard, page: Page, hub: HubProcess, watch: PageWatch
+) -> None:
+    for expected in ("Content Security Policy", "The page of the plugin told failed"):
+        watch.expect(expected)
+    for noise in ("sandboxed", "Unsafe attempt", "Blocked", "is not in this dashboard", "was not"):
+        watch.allow(noise)
+    hub.script("evil.sh", "echo pwned\n")
+    drop_told(hub, "told", bundle=HOSTILE, sandbox=True)
+    assert wait_ready(hub, "told")["sandboxed"] is True
+    dashboard.log_in("/plugins/told")
+    question = page.get_by_role("heading", name="Run evil.sh?")
+    expect(question).to_be_visible()
+    page.get_by_role("button", name="Do not run").click()
+    found = page.frame(url=re.compile("/plugin-frame$"))
+    assert found is not None
+    assert found.evaluate("() => Promise.all(window.asked)") == [
+        "You did not agree to run evil.sh.",
+        "The person was not asked.",
+    ]
+    assert hub.get("/api/history") == []
+    assert found.evaluate("() => window.tries") == {
+        **dict.fromkeys(("parent", "top", "leave"), "SecurityError"),
+        **dict.fromkeys(("cookie", "localStorage", "session", "database"), "SecurityError"),
+        **dict.fromkeys(("fetch", "elsewhere", "others", "hub"), "TypeError"),
+        "opened": "RangeError",
+        "image": "RangeError",
+        "eval": "EvalError",
+        "navigate": "got undefined",
+    }
+    assert len(page.context.pages) == 1
+    assert page.url.endswith("/plugins/told")
+
+    found.evaluate("() => { for (let n = 0; n < 20; n += 1) api.showToast(`Look ${n}`); }")
+    expect(page.locator(".toast").first).to_be_visible()
+    expect(page.locator(".toast")).to_have_count(4)
+    found.evaluate("() => { for (let n = 0; n < 9000; n += 1) api.navigate('deep'); }")
+    expect(page.get_by_role("alert").first).to_contain_text("sent more messages than a page may")
+    expect(page.locator("iframe")).to_have_count(0)
+    page.get_by_role("button", name="Try again").click()
+    expect(question).to_be_visible()
+    page.keyboard.press("Escape")
+    found = page.frame(url=re.compile("/plugin-frame$"))
+    assert found is not None
+    found.evaluate("() => { location.reload(); }")
+    expect(page.get_by_role("alert").first).to_contain_text("tried to leave its sandbox")
+
+    page.goto("/plugins?details=told")
+    switch = page.get_by_role("switch", name="Run its page in a sandbox")
+    expect(switch).to_have_attribute("aria-disabled", "true")
+    expect(page.get_by_text("The plugin asks for this itself.")).to_be_visible()
