@@ -11,8 +11,8 @@ import { showToast } from "../lib/toasts.js";
 /** @import { Plugin } from "../lib/types.js" */
 
 const MEANS =
-  "Its page is shut off from the dashboard: it reaches its own plugin and nothing else, neither " +
-  "your session, nor other pages, nor the internet. It asks you before it starts a script.";
+  "Shut off from the dashboard, it reaches its own plugin and nothing else: neither your session, " +
+  "nor other pages, nor the internet. You are asked before it starts a script.";
 
 /** @param {Plugin} plugin */
 function words({ sandboxed, sandbox_forced }) {

@@ -12,6 +12,7 @@ import { Meter, Unread } from "./sandbox-limits.js";
 const OPEN_CALLS = 64;
 const REFUSALS = 3;
 const MESSAGE_CHARS = 300;
+const QUESTION_CHARS = 1_000;
 const UNREAD = 512;
 const UNREAD_BYTES = 8 * 1024 * 1024;
 
@@ -202,9 +203,12 @@ export class SandboxHost {
     if (!this.#answers.has(key)) {
       if (refusals >= REFUSALS || question.peek()) throw new Error("The person was not asked.");
       const given = Object.entries(args).map(([name, value]) => `${name}=${value}`);
-      const shown = given.length > 0 ? ` With ${given.join(", ").slice(0, MESSAGE_CHARS)}.` : "";
+      const shown = given.length > 0 ? ` With ${given.join(", ")}.` : "";
+      if (script.length + shown.length > QUESTION_CHARS) {
+        throw new Error("Who is asked could not read all of it; make the arguments shorter.");
+      }
       const text = `The page of ${this.#api.plugin.name} wants to start it as you.${shown}`;
-      const title = `Run ${script.slice(0, MESSAGE_CHARS)}?`;
+      const title = `Run ${script}?`;
       const words = { action: "Run", cancel: "Do not run", harmless: true };
       this.#answers.set(key, await confirm({ title, text, ...words }));
     }

@@ -213,6 +213,8 @@ class KvHandler(ApiHandler):
         """Answer with the value, or with a page of the list."""
         wanted = self.body(KvAction)
         if wanted.action == "list":
+            if wanted.key is not None or wanted.value is not None:
+                raise BadRequest("A list is asked for by a prefix, not by a key.")
             question = ListPluginKv(plugin_id, wanted.prefix, wanted.cursor, wanted.limit)
             page = await self.services.plugins.ask(question)
             self.answer(KvAnswer(entries=page.entries, cursor=page.cursor))
