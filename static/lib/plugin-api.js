@@ -16,14 +16,20 @@ import { showToast } from "./toasts.js";
 /** @import { Plugin } from "./types.js" */
 
 /**
+ * @param {Pick<Plugin, "id" | "route">} plugin
+ * @returns {string} the path that all of its routes are below
+ */
+export function routeOf({ id, route }) {
+  return route ? `/api/plugins/route${route}/` : `/api/plugins/${encodeURIComponent(id)}/`;
+}
+
+/**
  * @param {Plugin} plugin
  * @param {string} path
  * @returns {URL} of the plugin's route: below its id some words are the hub's own
  */
 function routeAddress(plugin, path) {
-  const base = plugin.route
-    ? `/api/plugins/route${plugin.route}/`
-    : `/api/plugins/${encodeURIComponent(plugin.id)}/`;
+  const base = routeOf(plugin);
   const address = new URL(base + path.replace(/^\/+/, ""), location.origin);
   if (address.pathname.startsWith(base)) return address;
   throw new TypeError(`${path} is no path of this plugin.`);

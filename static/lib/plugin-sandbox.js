@@ -4,9 +4,12 @@
  * Runs on: the page.
  */
 import { getText } from "./api.js";
+import { routeOf } from "./plugin-api.js";
 import { SandboxHost } from "./sandbox-host.js";
 
 /** @import { PluginApi, PluginPage } from "../../sdk/js/toru-plugin" */
+/** @import { Plugin } from "./types.js" */
+/** @typedef {Pick<Plugin, "id" | "route">} Place */
 
 const ADDRESS = "/plugin-frame";
 /** As `SANDBOX` in the hub's `toru/web/headers.py`, which the document says too. */
@@ -28,6 +31,7 @@ function styles() {
 const look = ({ theme }) => ({ scheme: theme.scheme, tokens: { ...theme.tokens } });
 
 class Frame {
+  #place;
   #container;
   #api;
   #element = document.createElement("iframe");
@@ -44,12 +48,14 @@ class Frame {
   #mounting = { resolve: () => {}, reject: () => {} };
 
   /**
+   * @param {Place} place
    * @param {HTMLElement} container
    * @param {PluginApi} api
    * @param {string} bundle
    * @param {(sentence: string) => void} onFailed called when the page is ended later
    */
-  constructor(container, api, bundle, onFailed) {
+  constructor(place, container, api, bundle, onFailed) {
+    this.#place = place;
     this.#container = container;
     this.#api = api;
     this.#bundle = bundle;
@@ -103,10 +109,10 @@ class Frame {
 
   #begin() {
     clearTimeout(this.#timer);
-    const { id } = this.#api.plugin;
     const { user, plugin, path } = this.#api;
-    const about = { id, user, plugin, path: path.value, look: look(this.#api), styles: styles() };
-    this.#send({ type: "begin", bundle: this.#bundle, ...about });
+    const about = { user, plugin, path: path.value, look: look(this.#api), styles: styles() };
+    const place = { id: this.#place.id, route: routeOf(this.#place) };
+    this.#send({ type: "begin", bundle: this.#bundle, ...place, ...about });
     this.#stops.push(
       path.subscribe((value) => this.#send({ type: "path", value })),
       this.#api.theme.onChange(() => this.#send({ type: "look", look: look(this.#api) })),
@@ -143,18 +149,18 @@ class Frame {
 
 /**
  * Returns a plugin's page as one that runs in a frame of its own.
- * @param {{id: string}} plugin
+ * @param {Place} place the plugin's
  * @param {(sentence: string) => void} onFailed called when the page is ended after it was mounted
  * @returns {Promise<PluginPage>}
  * @throws {ApiError} the hub has no bundle to give
  */
-export async function sandboxedPage({ id }, onFailed) {
-  const bundle = await getText(`plugins/${encodeURIComponent(id)}/bundle.js`);
+export async function sandboxedPage(place, onFailed) {
+  const bundle = await getText(`plugins/${encodeURIComponent(place.id)}/bundle.js`);
   /** @type {Frame | null} */
   let frame = null;
   return {
     mount: (container, api) => {
-      frame = new Frame(container, api, bundle, onFailed);
+      frame = new Frame(place, container, api, bundle, onFailed);
       return frame.open();
     },
     unmount: () => frame?.close(),

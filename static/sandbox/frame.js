@@ -13,6 +13,8 @@
   /** @typedef {{name: string, message: string, status?: number}} Problem */
 
   const CALLS_AT_ONCE = 32;
+  /** How long what is being saved is kept for the browser to read. */
+  const KEPT_MS = 60_000;
   const NO_BODY = [204, 205, 304];
 
   /** @type {MessagePort} */
@@ -254,15 +256,36 @@
     );
   }
 
-  /** Links do in here what they do in the dashboard. @param {PluginApi} api */
-  function followLinks(api) {
+  /** Saves what the plugin answers at one of its routes. @param {string} path @param {string} name */
+  async function save(path, name) {
+    const answer = await ask(path);
+    if (!answer.ok) throw new Error(`The plugin answered ${answer.status}.`);
+    const said = /filename="([^"/\\]+)"/.exec(answer.headers.get("Content-Disposition") ?? "");
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(await answer.blob());
+    link.download = name || said?.[1] || path.split(/[/?]/).filter(Boolean).pop() || "download";
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), KEPT_MS);
+  }
+
+  /**
+   * Links do in here what they do in the dashboard, as far as a sandbox goes.
+   * @param {PluginApi} api
+   * @param {string} route the plugin's own
+   */
+  function followLinks(api, route) {
     document.addEventListener("click", (event) => {
       const link = event.target instanceof Element ? event.target.closest("a[href]") : null;
       if (!(link instanceof HTMLAnchorElement) || event.defaultPrevented) return;
       const isInHere = ["blob:", "data:"].includes(link.protocol) && link.download !== "";
       if (isInHere || link.getAttribute("href")?.startsWith("#")) return;
       event.preventDefault();
-      if (link.host === location.host) api.navigate(link.pathname + link.search);
+      const to = link.pathname + link.search;
+      if (link.host === location.host && to.startsWith(route)) {
+        save(to.slice(route.length), link.download).catch((error) =>
+          api.showToast(error.message, "error"),
+        );
+      } else if (link.host === location.host) api.navigate(to);
       else api.showToast("A page in a sandbox cannot open other sites.", "info");
     });
   }
@@ -318,7 +341,7 @@
     const root = document.createElement("div");
     root.className = "plugin-root";
     document.body.append(root);
-    followLinks(api);
+    followLinks(api, told.route);
     window.ToruPlugins = {};
     try {
       await runBundle(told.bundle);

@@ -100,6 +100,14 @@ def check_api(frame: Frame) -> None:
     }
 
 
+def check_download(page: Page, frame: Frame) -> None:
+    """Follow a link to a file of the plugin's."""
+    with page.expect_download() as waiting:
+        frame.get_by_role("link", name="A file").click()
+    assert waiting.value.suggested_filename == "notes.txt"
+    assert waiting.value.path().read_text() == "notes"
+
+
 def check_look(page: Page, frame: Frame, *, sandboxed: bool) -> None:
     """See that the page has the dashboard's colours, and follows them."""
     for scheme, surface, drawn in (
@@ -139,6 +147,7 @@ def test_a_page_uses_its_api_alike_in_the_dashboard_and_in_a_sandbox(
     dashboard.log_in("/plugins/pages/deep")
     expect(page.get_by_text("At /deep")).to_be_visible()
     check_api(page.main_frame)
+    check_download(page, page.main_frame)
     check_look(page, page.main_frame, sandboxed=False)
     assert page.evaluate(RUN) == ENDS
 
@@ -155,6 +164,7 @@ def test_a_page_uses_its_api_alike_in_the_dashboard_and_in_a_sandbox(
     assert page.evaluate("window.api") is None
     expect(frame.get_by_text("At /deep")).to_be_visible()
     check_api(frame)
+    check_download(page, frame)
     check_look(page, frame, sandboxed=True)
     away = "() => api.fetch('/away').catch((error) => error.message)"
     assert "leads elsewhere" in frame.evaluate(away)

@@ -2,15 +2,18 @@
 (() => {
   window.ToruPlugins.pages = {
     async mount(container, api) {
-      window.api = api;
-      window.left = [];
+      Object.assign(window, { api });
       const title = document.createElement("h2");
       title.textContent = "The page of Pages";
       const where = document.createElement("p");
       const card = document.createElement("div");
       card.className = "card";
       card.append(title, where);
-      for (const [href, words] of [["/history", "To the history"], ["/plugins/pages/deep", "Deeper"]]) {
+      for (const [href, words] of [
+        ["/history", "To the history"],
+        ["/plugins/pages/deep", "Deeper"],
+        ["/api/plugins/route/pages/file", "A file"],
+      ]) {
         const link = document.createElement("a");
         Object.assign(link, { href, textContent: words });
         card.append(link, " ");

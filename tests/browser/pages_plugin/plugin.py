@@ -39,6 +39,12 @@ async def nothing(request):
     return
 
 
+@plugin.get("/file")
+async def file(request):
+    """Answer with a file that is to be saved."""
+    return Response(200, {"Content-Disposition": 'attachment; filename="notes.txt"'}, b"notes")
+
+
 @plugin.post("/emit")
 async def emit(request):
     """Emit the events that are sent."""
