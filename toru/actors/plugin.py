@@ -13,6 +13,7 @@ import signal
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
+from toru.actors.messages.hub import Push
 from toru.actors.messages.monitor import LookAtProcess
 from toru.actors.messages.plugins import (
     CloseSocket,
@@ -48,6 +49,7 @@ from toru.actors.messages.runner import (
     RunStarted,
     RunStatus,
 )
+from toru.actors.messages.tasks import TaskReplaced
 from toru.actors.plugin_calls import PluginCalls
 from toru.actors.plugin_figures import Figures
 from toru.actors.plugin_forwards import ForwardMessage, Forwards
@@ -60,6 +62,7 @@ from toru.actors.plugin_process import PluginProcess, SpawnFailed
 from toru.actors.plugin_records import PluginRecords
 from toru.actors.plugin_runs import runs_of
 from toru.actors.plugin_services import PluginServices
+from toru.actors.plugin_subscriptions import PluginSubscriptions
 from toru.actors.runtime import ActorContext, LoopActor, Message
 from toru.clock import monotonic
 from toru.domain import plugin_life as life
@@ -93,7 +96,8 @@ class Plugin(LoopActor):
         self._file = plan.file
         self._leftovers = plan.leftovers
         self._state = PluginState(enabled=plan.enabled, protocol=max(plan.metadata.protocols))
-        self._calls = PluginCalls(plan.metadata.id, services)
+        self._subscriptions = PluginSubscriptions(context.name, services.hub)
+        self._calls = PluginCalls(plan.metadata.id, services, self._subscriptions)
         self._figures = Figures()
         self._output = PluginOutput(services.log_sink(plan.metadata.id))
         self._page = PluginPage(plan.has_bundle)
@@ -175,7 +179,9 @@ class Plugin(LoopActor):
                 self._apply(life.Removed())
             case StopPlugin():
                 return self._stop_plugin()
-            case RunProgress() | RunStage():
+            case Push(frame=frame):
+                self._pass_event(frame)
+            case RunProgress() | RunStage() | TaskReplaced():
                 return None
             case _:
                 return super().on_receive(message)
@@ -315,7 +321,13 @@ class Plugin(LoopActor):
         )
         return LinkV1(context) if protocol == 1 else LinkV2(context, health=self._metadata.health)
 
+    def _pass_event(self, frame: bytes) -> None:
+        event = self._subscriptions.heard(frame)
+        if event is not None and isinstance(self._link, LinkV2):
+            self._link.tell_event(event)
+
     def _close_link(self) -> None:
+        self._subscriptions.clear()
         if self._opening is not None:
             self._opening.cancel()
             self._opening = None

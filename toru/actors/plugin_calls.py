@@ -24,6 +24,7 @@ from toru.actors.messages.plugin_storage import (
 from toru.actors.messages.tasks import CancelTask, StartTask
 from toru.actors.plugin_emitted import MAX_NAME_CHARS, EmittedEvents
 from toru.actors.plugin_services import PluginServices
+from toru.actors.plugin_subscriptions import PluginSubscriptions
 from toru.clock import utc_now
 from toru.errors import BadRequest, NotFound
 
@@ -74,6 +75,10 @@ class _Emit(_Params, frozen=True):
     data: Any = None
 
 
+class _Subscribe(_Params, frozen=True):
+    name: str
+
+
 class _Run(_Params, frozen=True):
     script: str
     args: dict[str, str] = {}
@@ -86,8 +91,14 @@ class _Task(_Params, frozen=True):
 class PluginCalls:
     """Does what one plugin asks; everything is bound to its id."""
 
-    def __init__(self, plugin_id: str, services: PluginServices) -> None:
+    def __init__(
+        self,
+        plugin_id: str,
+        services: PluginServices,
+        subscriptions: PluginSubscriptions | None = None,
+    ) -> None:
         self._id = plugin_id
+        self._subscriptions = subscriptions
         self._services = services
         self._emitted = EmittedEvents(plugin_id, services)
 
@@ -126,6 +137,8 @@ class PluginCalls:
             case "event.emit":
                 event = _read(params, _Emit)
                 return self._emitted.emit(event.name, event.data)
+            case "event.subscribe" if self._subscriptions is not None:
+                return await self._subscriptions.add(_read(params, _Subscribe).name)
             case "task.run" | "task.cancel":
                 return await self._task_call(method, params)
             case "config.get":

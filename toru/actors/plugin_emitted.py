@@ -11,11 +11,12 @@ from typing import Any
 
 import msgspec
 
-from toru.actors.messages.hub import EMITTED, Publish
+from toru.actors.messages.hub import Publish
 from toru.actors.messages.logs import LogLine, LogLines
 from toru.actors.plugin_services import PluginServices
 from toru.clock import monotonic, utc_now
 from toru.domain.event_flow import EventFlow
+from toru.domain.plugin_topics import EMITTED
 from toru.errors import TooLarge, Unavailable
 
 MAX_DATA_BYTES = 64 * 1024

@@ -12,6 +12,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Callable, TypeVar
 
 from . import assets
+from .core_events import CoreEvents
 from .errors import PluginError
 from .messages import Request, Response
 from .reports import Events, Log, write_line
@@ -85,6 +86,7 @@ class Plugin:
         self.start_hooks: list[Callable[[], Any]] = []
         self.stop_hooks: list[Callable[[], Any]] = []
         self.health_check: Callable[[], Any] | None = None
+        self.core_events = CoreEvents()
         self._serving = Serving(self.log, max_body_bytes)
         self._host: Host | None = None
 
@@ -209,6 +211,22 @@ class Plugin:
         """
         self.health_check = function
         return function
+
+    def on_event(self, name: str) -> Callable[[Function], Function]:
+        """Call the decorated function with each `PluginEvent` of a name (protocol 2).
+
+        There are ``task.started`` and ``task.finished``, and ``plugin.<id>.<name>``, which is what
+        the plugin of that id emits. Events are handled one after the other.
+
+        Args:
+            name: one of these; the core refuses others, which the log says.
+        """
+
+        def register(function: Function) -> Function:
+            self.core_events.handlers.setdefault(name, []).append(function)
+            return function
+
+        return register
 
     def status(self, text: str, *, extend_s: float = 0) -> None:
         """Say what a slow start is busy with, and ask for more time.

@@ -229,6 +229,13 @@ class Server:
         self._exit_code = code
         self._loop.call_soon(self.stop, "it could not start")
 
+    def handle_event(self, message: Message) -> None:
+        """Have the plugin's handlers called with an event."""
+        work = self.plugin.core_events.received(message, self._host)
+        if work is not None:
+            self._tasks.add(work)
+            work.add_done_callback(self._finished)
+
     async def check_health(self) -> str | None:
         """Return what is wrong with the plugin, or None."""
         if self.plugin.health_check is None:

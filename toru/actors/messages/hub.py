@@ -11,9 +11,7 @@ import msgspec
 
 from toru.actors.messages.auth import Session
 from toru.actors.runtime import Message
-
-EMITTED = "plugin-emitted/"
-"""The topic of what one plugin emits is this and the plugin's id."""
+from toru.domain.plugin_topics import EMITTED
 
 Topic = Annotated[
     str,
