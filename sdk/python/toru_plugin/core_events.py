@@ -43,7 +43,6 @@ class CoreEvents:
     def __init__(self) -> None:
         self.handlers: dict[str, list[Callable[[PluginEvent], Any]]] = {}
         self._waiting: deque[PluginEvent] = deque()
-        self._dropped = 0
         self._is_busy = False
 
     async def subscribe(self, link: Link) -> None:
@@ -56,12 +55,13 @@ class CoreEvents:
 
     def received(self, message: dict[str, Any], host: Host) -> asyncio.Task[None] | None:
         """Take an event; return the work on it when none is under way."""
-        self._dropped += _count(message.get("dropped"))
-        if len(self._waiting) >= MAX_WAITING:
-            self._waiting.popleft()
-            self._dropped += 1
         name, timestamp = str(message.get("name", "")), str(message.get("timestamp", ""))
-        self._waiting.append(PluginEvent(name, message.get("data"), timestamp))
+        dropped = _count(message.get("dropped"))
+        self._waiting.append(PluginEvent(name, message.get("data"), timestamp, dropped))
+        if len(self._waiting) > MAX_WAITING:
+            lost = 1 + self._waiting.popleft().dropped
+            oldest = self._waiting.popleft()
+            self._waiting.appendleft(oldest._replace(dropped=oldest.dropped + lost))
         if self._is_busy:
             return None
         self._is_busy = True
@@ -71,8 +71,7 @@ class CoreEvents:
         """Handle what waits, one after the other."""
         try:
             while self._waiting:
-                dropped, self._dropped = self._dropped, 0
-                await self.handle(self._waiting.popleft()._replace(dropped=dropped), host)
+                await self.handle(self._waiting.popleft(), host)
         finally:
             self._is_busy = False
 
