@@ -197,6 +197,17 @@
  * @property {PluginFigures} figures
  * @property {boolean} sandboxed whether its page runs in a frame without an origin
  * @property {boolean} sandbox_forced whether an administrator wants it so
+ * @property {boolean} [has_settings]
+ * @property {boolean} [needs_settings] something that it requires has no value
+ */
+
+/**
+ * @typedef {object} PluginSettings
+ * @property {any} schema the JSON Schema that the plugin declares
+ * @property {Record<string, any>} values what was given, without the secrets
+ * @property {string[]} secrets_set
+ * @property {Record<string, string>} unusable what is saved and not allowed any more, and why
+ * @property {string[]} missing
  */
 
 /**

@@ -14,6 +14,7 @@ import msgspec
 
 from toru.actors.messages.auth import Session
 from toru.actors.messages.hub import Publish
+from toru.actors.messages.plugin_settings import ChangePluginSettings, ReadPluginSettings
 from toru.actors.messages.plugin_storage import KvList, KvPage
 from toru.actors.messages.plugins import (
     DescribePlugin,
@@ -56,7 +57,7 @@ from toru.actors.messages.runner import (
 )
 from toru.actors.plugin import Plugin
 from toru.actors.plugin_answers import whole_answer
-from toru.actors.plugin_calls import PluginCalls
+from toru.actors.plugin_calls import PluginKeys
 from toru.actors.plugin_page import bundle_request
 from toru.actors.plugin_places import PluginPlaces, actor_name
 from toru.actors.plugin_prober import RUN_PREFIX as PROBE_PREFIX
@@ -138,6 +139,7 @@ class PluginManager(LoopActor):
     def on_start(self) -> None:
         """Begin; nothing is known until the runner has said what earlier hubs have left."""
         self.background(self._begin())
+        self.background(self._end_discovery())
 
     async def on_stop(self) -> None:  # type: ignore[override]  # pykka's hook, awaited here
         """Stop all plugins, side by side."""
@@ -156,6 +158,8 @@ class PluginManager(LoopActor):
                 return self._pass_on(plugin_id, message)
             case RestartPlugin(id=plugin_id):
                 return self._pass_on(plugin_id, message)
+            case ReadPluginSettings(id=plugin_id) | ChangePluginSettings(id=plugin_id):
+                return self._ask_of_settings(plugin_id, message)
             case PluginKv():
                 return self._kv(message)
             case ListPluginKv():
@@ -389,6 +393,10 @@ class PluginManager(LoopActor):
             async with asyncio.timeout_at(self._discovery_deadline):
                 await self._discovered.wait()
 
+    async def _end_discovery(self) -> None:
+        await self._discovery()
+        self._places.are_known = True
+
     async def _list(self, session: Session) -> list[PluginView]:
         await self._discovery()
         ids = [name.removeprefix(actor_name("")) for name in self._children.names()]
@@ -426,6 +434,12 @@ class PluginManager(LoopActor):
         if actor_name(plugin_id) not in self._children:
             await self._try_broken(plugin_id, message)
         await self._plugin(plugin_id).ask(message, deadline_s=700.0)
+
+    async def _ask_of_settings(self, plugin_id: str, message: Message[Any]) -> Any:
+        await self._discovery()
+        if actor_name(plugin_id) not in self._children:
+            raise NotFound("There is no such plugin, or it cannot be used.")
+        return await self._plugin(plugin_id).ask(message, deadline_s=30.0)
 
     async def _try_broken(self, plugin_id: str, message: Message[None]) -> None:
         """Look once more at a broken file when somebody wants it to run; refuse all else."""
@@ -473,8 +487,8 @@ class PluginManager(LoopActor):
 
     async def _kv(self, wanted: PluginKv) -> str | None:
         await self._check_enabled(wanted.id)
-        calls = PluginCalls(wanted.id, self._services)
-        return await calls.kv(wanted.action, wanted.key, wanted.value)
+        keys = PluginKeys(wanted.id, self._services)
+        return await keys.kv(wanted.action, wanted.key, wanted.value)
 
     async def _bundle(self, plugin_id: str, session: Session) -> bytes:
         view = await self._get(plugin_id, session)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
+from typing import Any
 
 import msgspec
 
@@ -49,6 +50,7 @@ class PluginMetadata(msgspec.Struct, frozen=True):
         protocols: the versions of the plugin protocol that both sides know, ascending.
         health: whether it offers to be asked for its health.
         sandbox: whether its page is to be shown in a sandbox.
+        settings: a JSON Schema of the settings that it has, if it has any.
     """
 
     id: str
@@ -60,6 +62,7 @@ class PluginMetadata(msgspec.Struct, frozen=True):
     protocols: tuple[int, ...] = (1,)
     health: bool = False
     sandbox: bool = False
+    settings: dict[str, Any] | None = None
 
     @property
     def protocol(self) -> int:
@@ -89,6 +92,10 @@ def checked(metadata: PluginMetadata) -> PluginMetadata:
         _check_text("author", metadata.author, MAX_NAME_CHARS, may_be_empty=True)
     if metadata.icon is not None:
         _check_text("icon", metadata.icon, MAX_ICON_CHARS, may_be_empty=True)
+    if metadata.settings is not None:
+        from toru.domain.plugin_settings_schema import check_schema  # takes memory, see there
+
+        check_schema(metadata.settings)
     protocols = tuple(sorted(set(metadata.protocols) & set(KNOWN_PROTOCOLS)))
     if not protocols:
         raise BrokenPlugin('Its metadata\'s "protocols" must contain 1 or 2.')

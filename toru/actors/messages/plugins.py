@@ -77,6 +77,8 @@ class PluginView(msgspec.Struct, frozen=True):
             plugin's word; None while that is not known.
         sandboxed: whether its page is shown in a sandbox: by its own wish, or by an admin's.
         sandbox_forced: whether an admin wants it so.
+        has_settings: whether it declares settings.
+        needs_settings: whether a setting that it requires has no value.
     """
 
     id: str
@@ -99,6 +101,8 @@ class PluginView(msgspec.Struct, frozen=True):
     figures: PluginFigures
     sandboxed: bool = False
     sandbox_forced: bool = False
+    has_settings: bool = False
+    needs_settings: bool = False
 
 
 # For the plugin manager
