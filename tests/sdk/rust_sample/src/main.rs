@@ -1,6 +1,8 @@
-//! A plugin that does what the tests of the library want to see.
+//! Plugins that do what the tests of the library want to see; the program's name says which one.
 
 #![deny(warnings)]
+
+mod streams;
 
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -214,5 +216,10 @@ fn broken() -> HttpResponse {
 }
 
 fn main() -> ExitCode {
-    toru_plugin_api::run(Sample::default())
+    let program = std::env::args().next().unwrap_or_default();
+    if program.ends_with("/streams.binary") {
+        toru_plugin_api::run(streams::Streams::default())
+    } else {
+        toru_plugin_api::run(Sample::default())
+    }
 }
