@@ -53,6 +53,41 @@ impl ServerEvent {
         self
     }
 
+    /// Returns the event of a block of lines; comments have no part in it.
+    pub(crate) fn decode(block: &str) -> Self {
+        let mut event = ServerEvent::default();
+        for line in block.lines() {
+            let (name, value) = line.split_once(':').unwrap_or((line, ""));
+            let value = value.strip_prefix(' ').unwrap_or(value);
+            match name {
+                "data" => match &mut event.data {
+                    Some(data) => *data += &format!("\n{value}"),
+                    None => event.data = Some(value.to_owned()),
+                },
+                "event" => event.event = Some(value.to_owned()),
+                "id" => event.id = Some(value.to_owned()),
+                "retry" => event.retry = value.parse().ok().map(Duration::from_millis),
+                _ => {}
+            }
+        }
+        event
+    }
+
+    /// Returns its text.
+    pub fn data(&self) -> Option<&str> {
+        self.data.as_deref()
+    }
+
+    /// Returns its type.
+    pub fn event(&self) -> Option<&str> {
+        self.event.as_deref()
+    }
+
+    /// Returns its id.
+    pub fn id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+
     /// Returns the event's bytes.
     ///
     /// # Errors

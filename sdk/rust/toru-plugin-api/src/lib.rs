@@ -33,6 +33,9 @@ mod server;
 mod session_v1;
 mod session_v2;
 mod socket;
+pub mod testing;
+mod testing_core;
+mod testing_store;
 
 pub use body::RequestBody;
 pub use context::{KvEntry, KvOptions, KvStore, PluginContext};

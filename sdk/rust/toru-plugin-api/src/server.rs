@@ -80,7 +80,7 @@ async fn accept(server: &Arc<Server>, listener: UnixListener) {
 
 /// Speaks on one connection; the first message decides which version. `taken` is dropped when that
 /// has been taken.
-async fn converse(server: Arc<Server>, stream: UnixStream, taken: oneshot::Sender<()>) {
+pub(crate) async fn converse(server: Arc<Server>, stream: UnixStream, taken: oneshot::Sender<()>) {
     let (read_half, write_half) = stream.into_split();
     let mut reader = BufReader::new(read_half);
     let outgoing = Arc::new(Outgoing::new(write_half, server.open.enter()));
@@ -139,7 +139,7 @@ impl Count {
         Counted(Arc::clone(&self.0))
     }
 
-    async fn none_left(&self) {
+    pub async fn none_left(&self) {
         let mut seen = self.0.subscribe();
         while *seen.borrow_and_update() > 0 {
             if seen.changed().await.is_err() {
@@ -168,7 +168,11 @@ pub(crate) struct Server {
     pub work: Count,
     open: Count,
     connections: Mutex<Vec<Weak<Outgoing>>>,
+    /// Log lines that are on their way to the core.
+    pub lines: Count,
     exit_code: AtomicU8,
+    /// Why the plugin could not start.
+    pub start_failure: Mutex<Option<PluginError>>,
     notices: Notices,
 }
 
@@ -187,7 +191,9 @@ impl Server {
             work: Count::new(),
             open: Count::new(),
             connections: Mutex::new(Vec::new()),
+            lines: Count::new(),
             exit_code: AtomicU8::new(0),
+            start_failure: Mutex::new(None),
             notices,
         });
         tokio::spawn(notices::deliver(Arc::downgrade(&server), inbox));
@@ -284,6 +290,7 @@ impl Server {
             Err(error) => (EXIT_FAILED, error),
         };
         write_failure("The plugin cannot start.", &error.to_string());
+        *lock(&self.start_failure) = Some(error);
         self.exit_code.store(code, Ordering::SeqCst);
         let server = Arc::clone(self);
         tokio::spawn(async move { server.stop("it could not start") });
@@ -314,7 +321,8 @@ impl Server {
         }
     }
 
-    async fn end(self: &Arc<Self>) {
+    /// Comes to the end in order: requests, then the plugin, then the connections.
+    pub async fn end(self: &Arc<Self>) {
         let session = lock(&self.session).clone();
         if let Some(session) = session {
             session.end_lasting().await;

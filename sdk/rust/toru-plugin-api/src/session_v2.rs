@@ -63,7 +63,7 @@ struct LogLine {
     level: LogLevel,
     message: String,
     fields: Map<String, Value>,
-    _counted: Counted,
+    _counted: (Counted, Counted),
 }
 
 /// What is spoken over the one connection of version 2; also the way to the core.
@@ -262,7 +262,7 @@ impl SessionV2 {
     /// Sends a log line, or writes it to stderr when there are too many to be sent.
     pub fn log(&self, level: LogLevel, message: &str, fields: Map<String, Value>) {
         let message: String = message.chars().take(MAX_LOG_CHARS).collect();
-        let counted = self.server.work.enter();
+        let counted = (self.server.work.enter(), self.server.lines.enter());
         let line = LogLine { level, message, fields, _counted: counted };
         if !self.calls.may_log() {
             return write_line(level, &line.message, &line.fields);
