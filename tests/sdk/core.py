@@ -346,7 +346,7 @@ class CoreV2:
             value = found and {"key": params["key"], "value": found, "version": 7}
         elif method == "kv.delete":
             value = self.kv.pop(params["key"], None) is not None
-        elif method in ("log", "event.emit"):
+        elif method in ("log", "event.emit", "event.subscribe"):
             value = None
         else:
             error = {"code": "DENIED", "message": f"not {method}", "retryable": False}

@@ -231,3 +231,19 @@ pub trait ToruPlugin: Send + Sync + 'static {
         16 * 1024 * 1024
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn metadata_say_no_more_than_was_set() {
+        let plain = PluginMetadata::new("a", "A", "1", "/a");
+        let told = json!({"id": "a", "name": "A", "version": "1", "route": "/a"});
+        assert_eq!(json!(plain), told);
+        let schema = json!({"type": "object", "properties": {"colour": {"type": "string"}}});
+        let more = json!(plain.with_sandbox().with_settings(schema.clone()));
+        assert_eq!((&more["sandbox"], &more["settings"]), (&json!(true), &schema));
+    }
+}
