@@ -48,7 +48,7 @@ impl Drop for AtTheEnd {
 
 impl ToruPlugin for Streams {
     fn metadata(&self) -> PluginMetadata {
-        PluginMetadata::new("streams", "Streams", "1.0.0", "/streams")
+        PluginMetadata::new("streams", "Streams", "1.0.0", "/streams").with_author("Toru")
     }
 
     fn handle_http(
