@@ -41,6 +41,7 @@ from toru.actors.plugin_places import PluginPlaces
 from toru.actors.plugin_prober import PluginProber
 from toru.actors.plugin_services import PluginServices
 from toru.actors.plugin_socket import PluginSocket, SocketConnection
+from toru.actors.plugin_store import PluginStore
 from toru.actors.processes import Processes
 from toru.actors.quick_actions import QuickActions
 from toru.actors.runner_link import RunnerLink
@@ -195,10 +196,12 @@ def actor_specs(
     yield ChildSpec(PLUGIN_LOGS, PluginLogs, args=(log_sinks,), shutdown_s=10.0)
     yield log_reader(config.log_dir)
     yield ChildSpec("plugin_folder", PluginFolder, args=(config.plugins_dir,))
+    yield ChildSpec("plugin_store", PluginStore, args=(config.plugins_dir,))
     yield ChildSpec("plugin_prober", PluginProber, args=(at("runner_link"),))
     plugins = PluginServices(
         runner=at("runner_link"),
         folder=at("plugin_folder"),
+        store=at("plugin_store"),
         db_writer=at("db_writer"),
         db_reader=at("db_reader"),
         hub=at("hub"),

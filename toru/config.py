@@ -145,7 +145,7 @@ def load_config(
         data_dir=data_dir,
         database_url=database_url,
         scripts_dir=_folder_to_read(environ, "SCRIPTS_DIR", "scripts"),
-        plugins_dir=_folder_to_read(environ, "TORU_PLUGINS_DIR", "plugins"),
+        plugins_dir=plugins_dir_of(environ),
         socket_dir=_path(environ, "TORU_SOCKET_DIR") or data_dir / "run",
         plugin_backoff=_number(environ, "TORU_PLUGIN_BACKOFF", 0.0, 100.0),
         plugin_healthy_s=_number(environ, "TORU_PLUGIN_HEALTHY_S", 0.0, 86_400.0),
@@ -159,6 +159,11 @@ def load_config(
 def data_dir_of(environ: Mapping[str, str]) -> Path:
     """Return the absolute path of the data folder, whether or not it exists."""
     return _path(environ, "TORU_DATA_DIR") or Path.cwd() / "var"
+
+
+def plugins_dir_of(environ: Mapping[str, str]) -> Path:
+    """Return the absolute path of the plugins folder, whether or not it exists. ConfigError."""
+    return _folder_to_read(environ, "TORU_PLUGINS_DIR", "plugins")
 
 
 def static_dir() -> Path:

@@ -66,6 +66,9 @@ const WORDS = {
   stopped: "Stopped",
   disabled: "Disabled",
   enabled: "Enabled",
+  installed: "Installed",
+  rolled_back: "Rolled back",
+  install_failed: "Not installed",
 };
 
 /** @param {PluginEvent} event */
@@ -80,10 +83,23 @@ export function eventWord(event) {
 export function eventDetails(event) {
   const details = parsed(event.details);
   if (details === null || typeof details !== "object") return event.details ?? "";
-  const { reason, failures, pid, protocol, exit_code, ...others } = details;
+  const {
+    reason,
+    failures,
+    pid,
+    protocol,
+    exit_code,
+    version,
+    previous_version,
+    sha256,
+    ...others
+  } = details;
   const rest = Object.keys(others).length > 0 ? [JSON.stringify(others)] : [];
   if (reason === "asked") return ["An administrator asked for it.", ...rest].join(" ");
   const parts = [
+    version
+      ? `Version ${version}${previous_version ? ` in place of ${previous_version}` : ""}.`
+      : "",
     failures > 1 ? `Failure ${failures} in a row.` : "",
     reason,
     pid ? `Process ${pid}, protocol version ${protocol}.` : "",

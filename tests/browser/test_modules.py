@@ -205,6 +205,8 @@ def test_events_of_a_plugin_read_as_sentences(module: Any) -> None:
         ("disabled", '{"reason": "asked"}'),
         ("stopped", '{"exit_code": 0}'),
         ("enabled", None),
+        ("installed", '{"version": "2.0", "previous_version": "1.0", "sha256": "ab"}'),
+        ("install_failed", '{"version": "3.0", "sha256": "cd", "reason": "It is silent."}'),
         ("backed-up", '{"files": 3}'),
         ("odd", "no JSON"),
     ]
@@ -216,6 +218,8 @@ def test_events_of_a_plugin_read_as_sentences(module: Any) -> None:
         "Disabled: An administrator asked for it.",
         "Stopped: Exit code 0.",
         "Enabled: ",
+        "Installed: Version 2.0 in place of 1.0.",
+        "Not installed: Version 3.0. It is silent.",
         'backed-up: {"files":3}',
         "odd: no JSON",
     ]

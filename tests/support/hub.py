@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -210,12 +210,15 @@ class HubProcess:
         headers: Mapping[str, str] | None = None,
         timeout_s: float = 30.0,
     ) -> Answer:
-        """Send one request and return the answer; ``body`` is JSON unless it is bytes."""
+        """Send one request and return the answer.
+
+        A ``body`` is JSON unless it is bytes, or an iterator of such, which is sent in chunks.
+        """
         sent = dict(headers or {})
         chosen = self.cookie if cookie is None else cookie
         if chosen:
             sent["Cookie"] = chosen
-        if body is not None and not isinstance(body, bytes):
+        if body is not None and not isinstance(body, bytes | Iterator):
             body = json.dumps(body).encode()
             sent.setdefault("Content-Type", "application/json")
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout_s)

@@ -14,6 +14,13 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from toru.actors.messages.monitor import LookAtProcess
+from toru.actors.messages.plugin_install import AdoptPlugin, RetirePlugin, StartStatusSaid
+from toru.actors.messages.plugin_settings import (
+    Applied,
+    ChangePluginSettings,
+    PluginSettingsChanged,
+    ReadPluginSettings,
+)
 from toru.actors.messages.plugins import (
     CloseSocket,
     DescribePlugin,
@@ -56,16 +63,19 @@ from toru.actors.plugin_link_v1 import LinkV1
 from toru.actors.plugin_link_v2 import LinkV2
 from toru.actors.plugin_output import PluginOutput, Stream
 from toru.actors.plugin_page import PluginPage
+from toru.actors.plugin_places import actor_name
 from toru.actors.plugin_process import PluginProcess, SpawnFailed
 from toru.actors.plugin_records import PluginRecords
-from toru.actors.plugin_runs import runs_of
+from toru.actors.plugin_runs import runs_of, tag_of
 from toru.actors.plugin_services import PluginServices
+from toru.actors.plugin_settings import PluginSettings
 from toru.actors.runtime import ActorContext, LoopActor, Message
 from toru.clock import monotonic
 from toru.domain import plugin_life as life
 from toru.domain.plugin_failures import HEALTHY_S
 from toru.domain.plugin_life import PluginState, request_error
 from toru.domain.plugin_lifecycle import decide
+from toru.domain.plugin_metadata import BrokenPlugin
 from toru.errors import ToruError, Unavailable
 
 _JITTER = 0.2
@@ -86,22 +96,36 @@ class Plugin(LoopActor):
 
     mailbox_limit = 5_000
 
-    def __init__(self, context: ActorContext, plan: PluginPlan, services: PluginServices) -> None:
+    def __init__(
+        self,
+        context: ActorContext,
+        plan: PluginPlan,
+        services: PluginServices,
+        figures: Figures,
+    ) -> None:
         super().__init__(context)
         self._services = services
         self._metadata = plan.metadata
         self._file = plan.file
         self._leftovers = plan.leftovers
-        self._state = PluginState(enabled=plan.enabled, protocol=max(plan.metadata.protocols))
-        self._calls = PluginCalls(plan.metadata.id, services)
-        self._figures = Figures()
-        self._output = PluginOutput(services.log_sink(plan.metadata.id))
+        self._state = PluginState(
+            enabled=plan.enabled,
+            protocol=max(plan.metadata.protocols),
+            trial=plan.role == "trial",
+            removed=plan.role == "retired",
+        )
+        self._settings = PluginSettings(plan.metadata.id, plan.metadata.settings, services)
+        self._calls = PluginCalls(
+            plan.metadata.id, services, self._settings, self._settings_changed
+        )
+        self._figures = figures
+        self._output = PluginOutput(services.log_sink(plan.metadata.id), self._settings)
         self._page = PluginPage(plan.has_bundle)
         self._process = PluginProcess(plan.metadata.id, context.name, services)
         self._link: PluginLink | None = None
         self._opening: asyncio.Task[None] | None = None
         self._forwards = Forwards(self._figures)
-        self._records = PluginRecords(plan.metadata.id, services)
+        self._records = PluginRecords(plan.metadata.id, services, self._settings.hide)
         self._gone = asyncio.Event()
 
     @property
@@ -111,9 +135,17 @@ class Plugin(LoopActor):
     async def on_start(self) -> None:  # type: ignore[override]  # pykka's hook, awaited here
         """Begin the plugin's life, after what an earlier hub or actor has left of it."""
         self.background(self._records.keep())
+        with contextlib.suppress(ToruError):  # they are asked for again before it is started
+            await self._settings.load()
         if self.context.meter.restarts:
-            self._leftovers = tuple(await runs_of(self._services.runner, self._id))
+            found = await runs_of(self._services.runner, self._id)
+            self._leftovers = tuple(filter(self._is_nobody_elses, found))
         self._apply(life.Boot(leftover=await self._process.take_over(self._leftovers)))
+
+    def _is_nobody_elses(self, run_id: str) -> bool:
+        """Return whether a run is of this actor's predecessor, or of an earlier hub."""
+        name = actor_name(tag_of(run_id))
+        return name == self.context.name or self.context.system.directory.entry(name) is None
 
     def on_stop(self) -> None:
         """Let go of the connections."""
@@ -159,6 +191,10 @@ class Plugin(LoopActor):
                 return self._wish(life.Restart)
             case DescribePlugin():
                 return self._describe()
+            case ReadPluginSettings():
+                return self._settings.view()
+            case ChangePluginSettings():
+                return self._change_settings(message)
             case Replace(metadata=metadata, file=file):
                 self._replace(metadata, file)
             case NoteBundle(is_there=is_there):
@@ -171,6 +207,12 @@ class Plugin(LoopActor):
                 self._apply(life.BrokenFound(reason))
             case MarkRemoved():
                 self._apply(life.Removed())
+            case AdoptPlugin(metadata=metadata, file=file):
+                self._metadata, self._file = metadata, file
+                self._apply(life.Adopted())
+                self.background(self._renew_settings())
+            case RetirePlugin():
+                self._apply(life.Superseded())
             case StopPlugin():
                 return self._stop_plugin()
             case RunProgress() | RunStage():
@@ -205,6 +247,8 @@ class Plugin(LoopActor):
                 self._opening = self._in_background(self._connect(spawn, protocol))
             case life.Disconnect():
                 self._close_link()
+            case life.AwaitQuiet(spawn):
+                self.background(self._await_quiet(spawn))
             case life.SendGoaway():
                 self.background(self._say_goaway(self._state.spawn))
             case life.SendShutdown():
@@ -223,14 +267,16 @@ class Plugin(LoopActor):
             case life.RecordEvent() | life.PersistEnabled() | life.Answer():
                 self._records.add(instruction)
             case life.LogLine(level, text):
-                self._records.log(level, text, self._state.pid)
+                about = f"Version {self._metadata.version}: " if self._state.trial else ""
+                self._records.log(level, about + text, self._state.pid)
             case life.TellManager():
                 self._tell_manager()
             case life.Dispose():
-                self._services.manager.tell(PluginDisposed(self._id))
+                self._process.leave()
+                self._services.manager.tell(PluginDisposed(self._id, self.context.name))
 
     def _tell_manager(self) -> None:
-        self._services.manager.tell(PluginChanged(self._view(None)))
+        self._services.manager.tell(PluginChanged(self._view(None), self.context.name))
 
     async def _wish(self, event: Callable[[str], life.Event]) -> None:
         with self._records.asked(self._state.enabled) as (token, answered):
@@ -246,9 +292,10 @@ class Plugin(LoopActor):
 
     def _replace(self, metadata: Any, file: Any) -> None:
         is_same = file.signature == self._file.signature and metadata == self._metadata
+        self._metadata, self._file = metadata, file
         if is_same and not self._state.removed and self._state.broken is None:
             return
-        self._metadata, self._file = metadata, file
+        self._settings.declare(metadata.settings)
         self._page.note_other_binary()
         self._apply(life.BinaryChanged(max(metadata.protocols)))
 
@@ -256,7 +303,19 @@ class Plugin(LoopActor):
 
     async def _spawn(self, spawn: int, protocol: int) -> None:
         try:
-            pid = await self._process.spawn(self._file.path, protocol)
+            await self._settings.load()
+        except ToruError as error:
+            self._apply(life.SpawnRefused(spawn, error.sentence))
+            return
+        self._settings.begin()
+        for name, why in self._settings.unusable.items():
+            text = f"What is stored for its setting {name} is not allowed any more: {why}"
+            self._records.log("warning", text, None)
+        try:
+            pid = await self._process.spawn(self._file, protocol)
+        except BrokenPlugin as error:
+            self._apply(life.BrokenFound(error.sentence))
+            self._apply(life.SpawnRefused(spawn, error.sentence))
         except SpawnFailed as error:
             self._apply(life.SpawnRefused(spawn, error.sentence))
         else:
@@ -302,14 +361,16 @@ class Plugin(LoopActor):
             socket_address=self._process.socket_address,
             log_path=services.log_dir / "plugins" / f"{self._id}.log",
             data_dir=self._process.data_folder,
-            kv=self._calls.kv,
+            kv=self._calls.keys.kv,
             call=self._calls.call,
+            config=lambda: self._settings.config,
             lost=lambda sentence: self._apply(life.ConnectionLost(spawn, sentence)),
             extended=lambda extend_s: self._apply(life.StartExtended(spawn, extend_s)),
             pings=lambda misses: self._apply(
                 life.PingMissed(spawn) if misses else life.Healthy(spawn)
             ),
             degraded=lambda degraded, text: self._apply(life.HealthReported(spawn, degraded, text)),
+            busy=lambda text: self._services.manager.tell(StartStatusSaid(self.context.name, text)),
         )
         return LinkV1(context) if protocol == 1 else LinkV2(context, health=self._metadata.health)
 
@@ -320,6 +381,10 @@ class Plugin(LoopActor):
         link, self._link = self._link, None
         if link is not None:
             link.close()
+
+    async def _await_quiet(self, spawn: int) -> None:
+        await self._forwards.quiet(self._link)
+        self._apply(life.Quiet(spawn))
 
     async def _say_goaway(self, spawn: int) -> None:
         if self._link is not None:
@@ -343,6 +408,37 @@ class Plugin(LoopActor):
         self.background(_wait_for(task))
         return task
 
+    # The settings
+
+    async def _change_settings(self, asked: ChangePluginSettings) -> PluginSettingsChanged:
+        is_news = await self._settings.change(asked.values)
+        if is_news:
+            text = f"Its settings were changed by {asked.user}."
+            self._records.log("info", text, self._state.pid)
+        applied: Applied = "unchanged"
+        if is_news or self._state.phase == "broken":
+            applied = self._settings_changed(may_restart=True)
+        return await self._settings.after_change(applied)
+
+    async def _renew_settings(self) -> None:
+        """Have the plugin know what was changed of its settings while it was on trial."""
+        with contextlib.suppress(ToruError):
+            if await self._settings.reload():
+                self._settings_changed(may_restart=True)
+
+    def _settings_changed(self, *, may_restart: bool) -> Applied:
+        """Have the plugin know its settings: told while it runs, or by a fresh process."""
+        state = self._state
+        self._tell_manager()
+        if state.takes_requests and self._link is not None and self._link.tell_config():
+            return "live"
+        rests = not state.enabled or state.removed or state.shutting_down
+        if rests or state.broken is not None:
+            return "start"
+        if may_restart:
+            self._apply(life.Restart(""))
+        return "restart"
+
     # Requests
 
     def _forward(self, message: ForwardMessage) -> Any:
@@ -363,6 +459,7 @@ class Plugin(LoopActor):
     def _view(self, process: Any) -> PluginView:
         state, metadata = self._state, self._metadata
         since = state.healthy_since
+        pin = self._file.pin
         return PluginView(
             id=metadata.id,
             name=metadata.name,
@@ -374,7 +471,7 @@ class Plugin(LoopActor):
             running=state.process == "alive",
             health=state.health,
             state=state.phase,
-            reason=state.reason or state.broken,
+            reason=self._settings.hide(state.reason or state.broken or "") or None,
             degraded=state.degraded,
             file=self._file.name,
             protocol=state.speaks if state.process == "alive" else state.protocol,
@@ -386,6 +483,11 @@ class Plugin(LoopActor):
                 restarts=state.restarts,
                 uptime_s=None if since is None else monotonic() - since,
             ),
+            has_settings=self._settings.exist,
+            needs_settings=self._settings.lacking,
+            sha256=None if pin is None else pin.sha256,
+            installed_at=None if pin is None else pin.installed_at,
+            previous_version=None if pin is None else pin.previous_version,
         )
 
 

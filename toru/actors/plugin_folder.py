@@ -69,26 +69,11 @@ class PluginFolder(ThreadActor):
             names = []
         except OSError as error:
             raise Unavailable(f"The plugins folder cannot be read: {error.strerror}.") from None
-        files = [self._look_at(name) for name in names if name.endswith(SUFFIX)]
+        files = [
+            look_at(self._folder / name, self._folder) for name in names if name.endswith(SUFFIX)
+        ]
         others = (name for name in names if not name.endswith(SUFFIX))
         return FolderContent(files, frozenset(filter(self._has_bundle, others)))
-
-    def _look_at(self, name: str) -> FoundFile:
-        path = self._folder / name
-        readable = os.fsencode(name).decode("utf-8", "backslashreplace")
-        if readable != name:
-            return FoundFile(readable, readable, _NOTHING, b"", (), _NO_UTF8)
-        try:
-            found = path.stat()
-            facts = _facts(path, found, self._folder)
-            head = _head(path) if facts.kind == "file" and facts.size_bytes else b""
-        except FileNotFoundError:
-            return FoundFile(name, str(path), _NOTHING, b"", ())
-        except OSError as error:
-            trouble = unreadable(error.errno or 0).sentence
-            return FoundFile(name, str(path), _NOTHING, b"", (error.errno or 0,), trouble)
-        signature = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_mode)
-        return FoundFile(name, str(path), facts, head, signature)
 
     def _load_enabled(self) -> dict[str, bool]:
         try:
@@ -144,6 +129,25 @@ class PluginFolder(ThreadActor):
         """Return whether it is a plain file of this folder; OSError when it is gone."""
         is_inside = path.resolve(strict=True).is_relative_to(self._folder.resolve())
         return is_inside and stat.S_ISREG(found.st_mode) and os.access(path, os.R_OK)
+
+
+def look_at(path: Path, folder: Path) -> FoundFile:
+    """Return what the file system says of a file in, or below, the plugins folder."""
+    name = path.name
+    readable = os.fsencode(name).decode("utf-8", "backslashreplace")
+    if readable != name:
+        return FoundFile(readable, readable, _NOTHING, b"", (), _NO_UTF8)
+    try:
+        found = path.stat()
+        facts = _facts(path, found, folder)
+        head = _head(path) if facts.kind == "file" and facts.size_bytes else b""
+    except FileNotFoundError:
+        return FoundFile(name, str(path), _NOTHING, b"", ())
+    except OSError as error:
+        trouble = unreadable(error.errno or 0).sentence
+        return FoundFile(name, str(path), _NOTHING, b"", (error.errno or 0,), trouble)
+    signature = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_mode)
+    return FoundFile(name, str(path), facts, head, signature)
 
 
 def _facts(path: Path, found: os.stat_result, folder: Path) -> FileFacts:

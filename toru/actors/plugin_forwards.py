@@ -5,6 +5,8 @@ Runs on: the event loop, owned by one `Plugin`.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import functools
 from typing import Any
 
@@ -45,6 +47,14 @@ class Forwards:
     def __init__(self, figures: Figures) -> None:
         self._figures = figures
         self._waiting = 0
+        self._quiet = asyncio.Event()
+        self._quiet.set()
+
+    async def quiet(self, link: PluginLink | None) -> None:
+        """Return when nobody waits for an answer, or there is nobody to give one any more."""
+        await self._quiet.wait()
+        with contextlib.suppress(BadGateway):
+            await self._open(link).quiet()
 
     def handle(self, message: ForwardMessage, link: PluginLink | None) -> Any:
         """Handle a message, with the link that there is now.
@@ -91,11 +101,14 @@ class Forwards:
                 self._figures.failed()
             raise
         self._waiting += 1
+        self._quiet.clear()
         future.add_done_callback(functools.partial(self._answered, monotonic()))
         return future
 
     def _answered(self, began: float, future: Answer) -> None:
         self._waiting -= 1
+        if self._waiting == 0:
+            self._quiet.set()
         if future.cancelled():
             return
         error = future.exception()

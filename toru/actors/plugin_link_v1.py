@@ -80,6 +80,7 @@ class LinkV1:
             instance_id=self._context.instance_id,
             plugin_socket=self._context.socket_address,
             log_path=str(self._context.log_path),
+            config=self._context.config(),
             timestamp=utc_now(),
         )
 
@@ -145,6 +146,10 @@ class LinkV1:
         if not self._exchanges:
             self._idle.set()
 
+    def tell_config(self) -> bool:
+        """Return that it cannot: version 1 has no message for it."""
+        return False
+
     def fail(self, sentence: str) -> None:
         """Answer everything that waits with 502."""
         self._collected.fail(BadGateway(sentence))
@@ -152,9 +157,13 @@ class LinkV1:
             if not future.done():
                 future.set_exception(BadGateway(sentence))
 
+    async def quiet(self) -> None:
+        """Return when no request is open."""
+        await self._idle.wait()
+
     async def goaway(self) -> None:
         """Return when no request is open; version 1 has no word for it."""
-        await self._idle.wait()
+        await self.quiet()
 
     async def shutdown(self) -> None:
         """Say ``shutdown`` on a connection of its own."""

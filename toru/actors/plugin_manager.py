@@ -7,13 +7,27 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
-from typing import Any
+from collections.abc import Coroutine
+from typing import Any, Literal
 
 import msgspec
 
 from toru.actors.messages.auth import Session
 from toru.actors.messages.hub import Publish
+from toru.actors.messages.plugin_install import (
+    AdoptPlugin,
+    FindPin,
+    GetInstall,
+    InstallPlugin,
+    InstallState,
+    RecoverInstalls,
+    RetirePlugin,
+    RollBackPlugin,
+    StartStatusSaid,
+)
+from toru.actors.messages.plugin_settings import ChangePluginSettings, ReadPluginSettings
 from toru.actors.messages.plugins import (
     DescribePlugin,
     DisablePlugin,
@@ -51,11 +65,13 @@ from toru.actors.messages.runner import (
 )
 from toru.actors.plugin import Plugin
 from toru.actors.plugin_answers import whole_answer
-from toru.actors.plugin_calls import PluginCalls
+from toru.actors.plugin_calls import PluginKeys
+from toru.actors.plugin_figures import Figures
+from toru.actors.plugin_installer import PluginInstaller
 from toru.actors.plugin_page import bundle_request
-from toru.actors.plugin_places import PluginPlaces, actor_name
+from toru.actors.plugin_places import PluginPlaces, actor_name, tag_of_actor
 from toru.actors.plugin_prober import RUN_PREFIX as PROBE_PREFIX
-from toru.actors.plugin_runs import RUN_PREFIX, end_run, plugin_of, runs_of
+from toru.actors.plugin_runs import RUN_PREFIX, end_run, plugin_of, runs_of, tag_of
 from toru.actors.plugin_services import PluginServices
 from toru.actors.plugin_sockets import forget
 from toru.actors.runtime import (
@@ -116,6 +132,9 @@ class PluginManager(LoopActor):
         self._prober = prober
         self._places = places
         self._children = Children(context.system, context.name, self._plugin_gone)
+        self._installer = PluginInstaller(self, services, prober)
+        self._actors: dict[str, str] = {}  # who serves as each plugin; others are on their way
+        self._figures: dict[str, Figures] = {}
         self._enabled: dict[str, bool] = {}
         self._views: dict[str, PluginView] = {}
         self._known: dict[str, _Known] = {}
@@ -132,10 +151,12 @@ class PluginManager(LoopActor):
     def on_start(self) -> None:
         """Begin; nothing is known until the runner has said what earlier hubs have left."""
         self.background(self._begin())
+        self.background(self._end_discovery())
 
     async def on_stop(self) -> None:  # type: ignore[override]  # pykka's hook, awaited here
         """Stop all plugins, side by side."""
         self.timers.cancel("look")
+        self._installer.close()
         await asyncio.gather(*map(self._stop_plugin, self._children.names()))
         await asyncio.to_thread(forget, self._services.socket_dir)
 
@@ -150,15 +171,26 @@ class PluginManager(LoopActor):
                 return self._pass_on(plugin_id, message)
             case RestartPlugin(id=plugin_id):
                 return self._pass_on(plugin_id, message)
+            case ReadPluginSettings(id=plugin_id) | ChangePluginSettings(id=plugin_id):
+                return self._ask_of_settings(plugin_id, message)
             case PluginKv():
                 return self._kv(message)
             case GetBundle(id=plugin_id, session=session):
                 return self._bundle(plugin_id, session)
-            case PluginChanged(view=view):
-                self._views[view.id] = view
-                self._publish("plugin", view)
-            case PluginDisposed(id=plugin_id):
-                return self._dispose(plugin_id)
+            case PluginChanged(view=view, actor=name):
+                if self._actors.get(view.id) == name:
+                    self._views[view.id] = view
+                    self._publish("plugin", view)
+            case PluginDisposed(id=plugin_id, actor=name):
+                return self._dispose(plugin_id, name)
+            case InstallPlugin(sha256=sha256):
+                return self._install(sha256, None)
+            case RollBackPlugin(id=plugin_id):
+                return self._install(None, plugin_id)
+            case GetInstall(id=install_id):
+                return self._installer.state(install_id)
+            case StartStatusSaid(actor=name, text=text):
+                self._installer.note_status(name, text)
             case LookAtFolder():
                 return self._look()
             case RunnerConnected(runs=runs):
@@ -175,14 +207,16 @@ class PluginManager(LoopActor):
         except ToruError as error:
             logger.warning("%s is not stopped in order: %s", name, error.sentence)
             await self._children.stop(name)
-            await self._end_runs_of(name.removeprefix(actor_name("")))
+            await self._end_runs_of(name)
         else:
             await self._children.stop(name)
 
-    async def _end_runs_of(self, plugin_id: str) -> None:
+    async def _end_runs_of(self, name: str) -> None:
+        tag = tag_of_actor(name)
         with contextlib.suppress(ToruError):
-            for run_id in await runs_of(self._services.runner, plugin_id):
-                await self._end_run(run_id)
+            for run_id in await runs_of(self._services.runner, tag.partition("_")[0]):
+                if tag_of(run_id) == tag:
+                    await self._end_run(run_id)
 
     # The runner
 
@@ -193,6 +227,8 @@ class PluginManager(LoopActor):
                 self._leftovers.setdefault(plugin_of(run_id), []).append(run_id)
             elif run_id.startswith(PROBE_PREFIX):
                 await self._end_run(run_id)
+        with contextlib.suppress(ToruError):
+            await self._services.store.ask(RecoverInstalls(), deadline_s=PROBE_S)
         await self._look()
         await self._end_unclaimed()
 
@@ -221,7 +257,7 @@ class PluginManager(LoopActor):
             if status.id.startswith(RUN_PREFIX):
                 by_plugin.setdefault(plugin_of(status.id), []).append(status)
         for name in self._children.names():
-            known = by_plugin.get(name.removeprefix(actor_name("")), [])
+            known = by_plugin.get(tag_of_actor(name).partition("_")[0], [])
             with contextlib.suppress(Unavailable):
                 self.context.system.address(name).tell(RunsKnown(tuple(known)))
 
@@ -231,8 +267,11 @@ class PluginManager(LoopActor):
     # The folder
 
     async def _look(self) -> None:
+        changes = self._installer.changes
         try:
-            self._take_note(await self._folder.ask(ScanFolder()))
+            content = await self._folder.ask(ScanFolder())
+            if changes == self._installer.changes:  # else it may be older than the change
+                self._take_note(content)
         except ToruError as error:
             logger.warning("%s", error.sentence)
         finally:
@@ -287,6 +326,7 @@ class PluginManager(LoopActor):
     async def _probe(self, file: FoundFile) -> _Known | None:
         """Return what the file is; None when that cannot be found out now."""
         try:
+            file = await self._services.store.ask(FindPin(file), deadline_s=PROBE_S)
             return _Known(file, await self._prober.ask(Probe(file), deadline_s=PROBE_S))
         except BrokenPlugin as error:
             if error.code == BEING_WRITTEN:
@@ -311,10 +351,10 @@ class PluginManager(LoopActor):
         self._collisions = {each.file_name: each.reason for each in collisions}
         before = self._placed
         self._placed = {each.id: each.file_name for each in placed}
-        self._places.assign((each.route, each.id) for each in placed)
         for plugin_id, file_name in self._placed.items():
             self._put(plugin_id, sound[file_name])
             self._displaced.pop(plugin_id, None)
+        self._places.assign(((each.route, each.id) for each in placed), self._actors)
         for plugin_id in before.keys() - self._placed.keys():
             self._displaced[plugin_id] = before[plugin_id]
         for plugin_id, file_name in self._displaced.items():
@@ -323,28 +363,42 @@ class PluginManager(LoopActor):
 
     def _put(self, plugin_id: str, known: _Known) -> None:
         """Start the actor of a plugin, or tell it that its file is another one."""
-        if actor_name(plugin_id) in self._children:
+        if plugin_id in self._actors:
             assert known.metadata is not None
             with contextlib.suppress(Unavailable):  # one that is being replaced asks for its plan
                 self._plugin(plugin_id).tell(Replace(known.metadata, known.file))
             return
-        spec = ChildSpec(
-            actor_name(plugin_id), self._make_plugin, args=(plugin_id,), restart=Restart.TRANSIENT
+        name = self._actors[plugin_id] = self.free_name(plugin_id)
+        self._start(name, plugin_id)
+
+    def _start(self, name: str, plugin_id: str) -> None:
+        args = (plugin_id,)
+        self._children.start(
+            ChildSpec(name, self._make_plugin, args=args, restart=Restart.TRANSIENT)
         )
-        self._children.start(spec)
 
     def _make_plugin(self, context: ActorContext, plugin_id: str) -> Plugin:
-        """Make the actor of a plugin, also after a crash: with what is known at that moment."""
+        """Make an actor of a plugin, also after a crash: with what is known at that moment."""
+        figures = self._figures.setdefault(plugin_id, Figures())
+        plan = self._plan(context.name, plugin_id, is_first=not context.meter.restarts)
+        return Plugin(context, plan, self._services, figures)
+
+    def _plan(self, name: str, plugin_id: str, *, is_first: bool) -> PluginPlan:
+        trial = self._installer.on_trial(name)
+        if trial is not None:
+            role: Literal["trial", "retired"] = "trial" if is_first else "retired"
+            has_bundle = plugin_id in self._bundles
+            return PluginPlan(*trial, enabled=True, has_bundle=has_bundle, role=role)
         known = self._known[self._placed[plugin_id]]
         assert known.metadata is not None
-        plan = PluginPlan(
+        return PluginPlan(
             known.metadata,
             known.file,
             enabled=self._is_enabled(plugin_id),
             has_bundle=plugin_id in self._bundles,
             leftovers=tuple(self._leftovers.pop(plugin_id, ())),
+            role="serves" if self._actors.get(plugin_id) == name else "retired",
         )
-        return Plugin(context, plan, self._services)
 
     def _is_enabled(self, plugin_id: str) -> bool:
         view = self._views.get(plugin_id)
@@ -357,17 +411,102 @@ class PluginManager(LoopActor):
         with contextlib.suppress(Unavailable):
             self._plugin(plugin_id).tell(message)
 
-    async def _dispose(self, plugin_id: str) -> None:
+    async def _dispose(self, plugin_id: str, name: str) -> None:
+        if self._actors.get(plugin_id) != name:
+            await self._children.stop(name)  # a version that has retired, or was tried in vain
+            return
         if plugin_id in self._placed:
             return  # its file has come back meanwhile, and the actor was told
-        await self._children.stop(actor_name(plugin_id))
-        self._displaced.pop(plugin_id, None)
-        self._views.pop(plugin_id, None)
+        del self._actors[plugin_id]
+        for book in (self._figures, self._displaced, self._views):
+            book.pop(plugin_id, None)
+        await self._children.stop(name)
         self._publish("plugins", None)
 
     def _plugin_gone(self, name: str, error: BaseException | None) -> None:
         if error is not None:
             logger.error("The actor %s is given up: %s", name, error)
+
+    # What the installer needs
+
+    async def _install(self, sha256: str | None, plugin_id: str | None) -> InstallState:
+        await self._discovery()
+        if sha256 is not None:
+            return self._installer.install(sha256)
+        assert plugin_id is not None
+        return self._installer.roll_back(plugin_id)
+
+    def in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something that nobody waits for."""
+        self.background(work)
+
+    def registrations(self) -> tuple[tuple[str, str, str], ...]:
+        """Return file name, id and route of every plugin that has metadata."""
+        return tuple(
+            (name, known.metadata.id, known.metadata.route)
+            for name, known in self._known.items()
+            if known.metadata is not None
+        )
+
+    def unusable(self) -> tuple[str, ...]:
+        """Return the names of the files that have none."""
+        return tuple(name for name, known in self._known.items() if known.metadata is None)
+
+    def known_file(self, name: str) -> tuple[FoundFile, PluginMetadata] | None:
+        """Return a plugin's file as it is known, and its metadata."""
+        known = self._known.get(name)
+        if known is None or known.metadata is None:
+            return None
+        return known.file, known.metadata
+
+    async def is_enabled(self, plugin_id: str) -> bool:
+        """Return whether a plugin is to run, after all that was wished before."""
+        if plugin_id in self._actors:
+            with contextlib.suppress(ToruError):
+                return (await self._describe(plugin_id)).enabled
+            return self._is_enabled(plugin_id)
+        with contextlib.suppress(ToruError):
+            self._enabled = await self._folder.ask(LoadEnabled())
+        return self._enabled.get(plugin_id, True)
+
+    def free_name(self, plugin_id: str) -> str:
+        """Return a name for one more actor of a plugin."""
+        names = (actor_name(plugin_id, number) for number in itertools.count(1))
+        return next(name for name in names if name not in self._children)
+
+    def start_trial(self, name: str, plugin_id: str) -> Address:
+        """Start the actor of a version that is on trial."""
+        self._start(name, plugin_id)
+        return self.context.system.address(name)
+
+    def actor(self, name: str) -> Address:
+        """Return an actor of a plugin."""
+        return self.context.system.address(name)
+
+    def take_over(
+        self, plugin_id: str, file: FoundFile, metadata: PluginMetadata, name: str | None
+    ) -> None:
+        """Let another version have a plugin's place, from the next message on.
+
+        Args:
+            plugin_id: the plugin.
+            file: its file, which is that of the new version already.
+            metadata: of the new version.
+            name: the actor of the new version; None when none was started.
+        """
+        self._probing.pop(file.name, None)
+        self._known[file.name] = _Known(file, metadata)
+        if self._seen is not None:
+            self._seen[file.name] = file.signature
+        before = self._actors.get(plugin_id)
+        if name is not None:
+            self._actors[plugin_id] = name
+            with contextlib.suppress(Unavailable):  # one that is being replaced asks for its plan
+                self._plugin(plugin_id).tell(AdoptPlugin(metadata, file))
+        self._place()
+        if name is not None and before is not None:
+            with contextlib.suppress(Unavailable):
+                self.context.system.address(before).tell(RetirePlugin())
 
     # What the web asks
 
@@ -377,10 +516,13 @@ class PluginManager(LoopActor):
             async with asyncio.timeout_at(self._discovery_deadline):
                 await self._discovered.wait()
 
+    async def _end_discovery(self) -> None:
+        await self._discovery()
+        self._places.are_known = True
+
     async def _list(self, session: Session) -> list[PluginView]:
         await self._discovery()
-        ids = [name.removeprefix(actor_name("")) for name in self._children.names()]
-        found = await asyncio.gather(*map(self._describe_anyhow, ids))
+        found = await asyncio.gather(*map(self._describe_anyhow, list(self._actors)))
         views = [_for(session, view) for view in found if view is not None]
         if session.is_admin:
             shown = {view.file for view in views}
@@ -389,7 +531,7 @@ class PluginManager(LoopActor):
 
     async def _get(self, plugin_id: str, session: Session) -> PluginView:
         await self._discovery()
-        if actor_name(plugin_id) in self._children:
+        if plugin_id in self._actors:
             found = await self._describe_anyhow(plugin_id)
             if found is not None:
                 return _for(session, found)
@@ -410,9 +552,17 @@ class PluginManager(LoopActor):
 
     async def _pass_on(self, plugin_id: str, message: Message[None]) -> None:
         await self._discovery()
-        if actor_name(plugin_id) not in self._children:
+        await self._installer.settled(plugin_id)
+        if plugin_id not in self._actors:
             await self._try_broken(plugin_id, message)
         await self._plugin(plugin_id).ask(message, deadline_s=700.0)
+
+    async def _ask_of_settings(self, plugin_id: str, message: Message[Any]) -> Any:
+        await self._discovery()
+        await self._installer.settled(plugin_id)
+        if plugin_id not in self._actors:
+            raise NotFound("There is no such plugin, or it cannot be used.")
+        return await self._plugin(plugin_id).ask(message, deadline_s=30.0)
 
     async def _try_broken(self, plugin_id: str, message: Message[None]) -> None:
         """Look once more at a broken file when somebody wants it to run; refuse all else."""
@@ -423,7 +573,7 @@ class PluginManager(LoopActor):
         if known.metadata is None and not isinstance(message, DisablePlugin):
             self._probing[broken.file] = known.file.signature
             await self._probe_and_place(known.file)
-        if actor_name(plugin_id) not in self._children:
+        if plugin_id not in self._actors:
             found = self._known.get(broken.file)
             reason = found.reason if found and found.reason else broken.reason
             raise Conflict(f"The plugin is broken: {reason}", code="broken_plugin")
@@ -432,8 +582,8 @@ class PluginManager(LoopActor):
         await self._discovery()
         if wanted.id not in self._placed or not self._is_enabled(wanted.id):
             raise NotFound("There is no such plugin, or it is disabled.")
-        calls = PluginCalls(wanted.id, self._services)
-        return await calls.kv(wanted.action, wanted.key, wanted.value)
+        keys = PluginKeys(wanted.id, self._services)
+        return await keys.kv(wanted.action, wanted.key, wanted.value)
 
     async def _bundle(self, plugin_id: str, session: Session) -> bytes:
         view = await self._get(plugin_id, session)
@@ -474,7 +624,7 @@ class PluginManager(LoopActor):
             self._services.hub.tell(Publish("plugin-states", data, clients_only=True))
 
     def _plugin(self, plugin_id: str) -> Address:
-        return self.context.system.address(actor_name(plugin_id))
+        return self.context.system.address(self._actors[plugin_id])
 
 
 def _for(session: Session, view: PluginView) -> PluginView:

@@ -89,13 +89,16 @@ class PluginProber(LoopActor):
         check_file(file.facts)
         async with self._places:
             outcome = await self._run(file)
+        if b'"settings"' in outcome.stdout:
+            # What checks them is slow to import, which the loop need not wait for.
+            return await asyncio.to_thread(read_probe, outcome, file.head)
         return read_probe(outcome, file.head)
 
     async def _run(self, file: FoundFile) -> ProbeOutcome:
         run_id = RUN_PREFIX + uuid7()
         running = self._running[run_id] = _Running(self.context.system.loop)
         try:
-            await self._runner.ask(_spawn(run_id, self.context.name, file.path))
+            await self._runner.ask(_spawn(run_id, self.context.name, file.program))
             self.timers.after(run_id, PROBE_TIMEOUT_S, ProbeTimedOut(run_id))
             report = await asyncio.wait_for(running.ended, PROBE_TIMEOUT_S + _END_S)
         except TimeoutError:

@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Iterable
 from pathlib import Path
 
+from toru.actors.messages.plugins import FoundFile
 from toru.actors.messages.runner import (
     CancelRun,
     ExitReport,
@@ -21,13 +22,17 @@ from toru.actors.messages.runner import (
     SignalRun,
     SpawnRun,
 )
-from toru.actors.plugin_runs import RUN_PREFIX, end_run
+from toru.actors.plugin_places import tag_of_actor
+from toru.actors.plugin_runs import RUN_PREFIX, end_run, tag_of
 from toru.actors.plugin_services import PluginServices
 from toru.actors.plugin_sockets import prepare
 from toru.clock import utc_now
+from toru.domain.plugin_install import check_pinned
+from toru.domain.plugin_metadata import BrokenPlugin
 from toru.domain.script_environment import clean_environment
 from toru.domain.uuid7 import uuid7
 from toru.errors import ToruError
+from toru.storage.plugin_versions import sha256_of
 
 OUTPUT_BYTES_PER_S = 4 * 1024 * 1024
 """About 15,000 lines; to write more would take time that the whole hub shares."""
@@ -68,10 +73,10 @@ class PluginProcess:
         """
         self.run_id: str | None = None
         self.instance = ""
-        self.socket_path = services.socket_dir / f"{plugin_id}.sock"
+        self._tag = tag_of_actor(owner)
+        self.socket_path = services.socket_dir / f"{self._tag}.sock"
         self.socket_address = ""
         self.data_folder = services.data_dir / "plugins" / plugin_id
-        self._id = plugin_id
         self._owner = owner
         self._runner = services.runner
         self._leftovers: tuple[str, ...] = ()
@@ -95,41 +100,50 @@ class PluginProcess:
         self.run_id = run_id
         return True
 
-    async def spawn(self, path: str, protocol: int) -> int:
+    async def spawn(self, file: FoundFile, protocol: int) -> int:
         """Start a process and return its pid.
 
         Args:
-            path: the executable.
+            file: the executable.
             protocol: the version that it is to speak.
 
         Raises:
             SpawnFailed: there is none.
+            BrokenPlugin: there is none, because the file is not what was installed.
         """
-        run_id = self.run_id = f"{RUN_PREFIX}{self._id}.{uuid7()}"
+        run_id = self.run_id = f"{RUN_PREFIX}{self._tag}.{uuid7()}"
         self.instance = str(uuid.uuid4())
         try:
-            self.socket_address = await asyncio.to_thread(self._make_room)
-            message = self._spawn_message(run_id, path, protocol)
+            self.socket_address = await asyncio.to_thread(self._make_room, file)
+            message = self._spawn_message(run_id, file, protocol)
             return (await self._runner.ask(message, deadline_s=30.0)).pid
+        except BrokenPlugin:
+            raise
         except ToruError as error:
             raise SpawnFailed(error.sentence) from None
         except OSError as error:
             sentence = f"A folder of it cannot be used: {error.strerror or error}."
             raise SpawnFailed(sentence) from None
 
-    def _make_room(self) -> str:
+    def _make_room(self, file: FoundFile) -> str:
+        if file.pin is not None:
+            try:
+                found = sha256_of(Path(file.program))
+            except OSError as error:
+                raise BrokenPlugin(f"It cannot be read: {error.strerror}.") from None
+            check_pinned(file.pin.sha256, found)
         self.data_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return prepare(self.socket_path)
 
-    def _spawn_message(self, run_id: str, path: str, protocol: int) -> SpawnRun:
+    def _spawn_message(self, run_id: str, file: FoundFile, protocol: int) -> SpawnRun:
         environment = clean_environment(os.environ) | {"TORU_PLUGIN_SOCKET": self.socket_address}
         if protocol > 1:
             environment |= {"TORU_PROTOCOLS": "1,2", "TORU_INSTANCE": self.instance}
         return SpawnRun(
             id=run_id,
             owner=self._owner,
-            argv=(path,),
-            cwd=str(Path(path).parent),
+            argv=(file.program,),
+            cwd=str(Path(file.path).parent),
             env=environment,
             directory=None,
             output_limit_bytes=None,
@@ -181,6 +195,12 @@ class PluginProcess:
         return ExitReport(self.run_id, None, "", utc_now(), reason="interrupted")
 
     def strangers(self, runs: Iterable[RunStatus]) -> list[str]:
-        """Return those of the plugin's runs that nobody knows of."""
+        """Return those of this actor's runs that nobody knows of."""
         known = (self.run_id, *self._leftovers)
-        return [status.id for status in runs if status.id not in known]
+        own = (status.id for status in runs if tag_of(status.id) == self._tag)
+        return [run_id for run_id in own if run_id not in known]
+
+    def leave(self) -> None:
+        """Remove the socket; nobody listens there any more."""
+        with contextlib.suppress(OSError):
+            self.socket_path.unlink()

@@ -20,6 +20,7 @@ from toru.actors.messages.plugins import (
 from toru.actors.plugin_collected import Answer, CollectedBodies
 from toru.actors.plugin_streams import Body, Socket, Stream
 from toru.clock import monotonic
+from toru.domain.plugin_headers import is_event_stream
 from toru.errors import (
     BadGateway,
     BadRequest,
@@ -68,6 +69,8 @@ class RequestsV2:
         self._loop = asyncio.get_running_loop()
         self._streams: dict[int, Stream] = {}
         self._ids: dict[int, int] = {}
+        self._unfinished: set[int] = set()  # requests; not what lasts until somebody ends it
+        self._finished: asyncio.Future[None] | None = None
         self._held_bytes = 0
         self._collected = CollectedBodies(self.forward)
 
@@ -157,6 +160,12 @@ class RequestsV2:
         for stream in list(self._streams.values()):
             stream.fail(error)
 
+    async def quiet(self) -> None:
+        """Return when nobody waits for an answer; see `PluginRequests.quiet`."""
+        while self._unfinished:
+            self._finished = self._loop.create_future()
+            await self._finished
+
     # What the plugin says
 
     def take(self, event: told.SessionEvent) -> None:
@@ -168,6 +177,8 @@ class RequestsV2:
                     if answer.body is not None:
                         self._leave(self._ids[wire_id])
                         stream.may_write()
+                    elif is_event_stream(answer.headers):
+                        self._is_finished(self._ids[wire_id])
                     head = PluginAnswer(answer.status, answer.headers, answer.body)
                     stream.head.set_result(head)
             case told.BodyCame(id=wire_id, data=data, end=end):
@@ -236,10 +247,18 @@ class RequestsV2:
     def _enter(self, request_id: int, stream: Stream) -> Answer:
         self._streams[request_id] = stream
         self._ids[stream.wire_id] = request_id
+        if isinstance(stream, Body):
+            self._unfinished.add(request_id)
         self._flush_soon()
         return stream.head
 
+    def _is_finished(self, request_id: int) -> None:
+        self._unfinished.discard(request_id)
+        if not self._unfinished and self._finished is not None and not self._finished.done():
+            self._finished.set_result(None)
+
     def _leave(self, request_id: int) -> Stream | None:
+        self._is_finished(request_id)
         stream = self._streams.pop(request_id, None)
         if stream is not None:
             del self._ids[stream.wire_id]

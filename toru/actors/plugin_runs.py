@@ -14,7 +14,8 @@ from toru.clock import monotonic
 from toru.errors import ToruError
 
 RUN_PREFIX = "plugin-"
-"""A run is named ``plugin-<id>.<uuid>``."""
+"""A run is named ``plugin-<id>.<uuid>``; of a version that was started beside another one
+``plugin-<id>_<number>.<uuid>``, after its actor ``plugin/<id>_<number>``."""
 
 _GONE_S = 5.0
 _POLL_S = 0.02
@@ -22,13 +23,19 @@ _POLL_S = 0.02
 
 def plugin_of(run_id: str) -> str:
     """Return the plugin that a run is of."""
+    return tag_of(run_id).partition("_")[0]
+
+
+def tag_of(run_id: str) -> str:
+    """Return the name of the actor of a run, without ``plugin/``."""
     return run_id.removeprefix(RUN_PREFIX).rpartition(".")[0]
 
 
 async def runs_of(runner: Address, plugin_id: str) -> list[str]:
     """Return the runs of a plugin that the runner knows, the newest first. Unavailable."""
-    found = await runner.ask(ListRunIds(f"{RUN_PREFIX}{plugin_id}."))
-    return sorted(found, reverse=True)
+    found = await runner.ask(ListRunIds(f"{RUN_PREFIX}{plugin_id}"))
+    own = (run_id for run_id in found if plugin_of(run_id) == plugin_id)
+    return sorted(own, key=lambda run_id: run_id.rpartition(".")[2], reverse=True)
 
 
 async def end_run(runner: Address, run_id: str, owner: str) -> None:

@@ -27,6 +27,7 @@ class PluginServices(msgspec.Struct, frozen=True):
 
     runner: Address
     folder: Address
+    store: Address
     db_writer: Address
     db_reader: Address
     hub: Address

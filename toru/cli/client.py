@@ -66,6 +66,13 @@ class HubClient:
         self._token = sessions.get(self.url, username)
         self._http = AsyncHTTPClient()
 
+    async def answers(self) -> bool:
+        """Return whether a hub answers there; needs no session."""
+        try:
+            return (await self._fetch("GET", "health", None)).code == 200
+        except HubUnreachable:
+            return False
+
     async def get(self, path: str) -> Any:
         """Return the JSON answer of a route under ``/api/``.
 

@@ -12,15 +12,45 @@ from typing import Annotated
 import typer
 
 app = typer.Typer(
-    help="Write plugins.",
+    help="Write plugins, and install them.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
+Url = Annotated[
+    str | None,
+    typer.Option(
+        "--url",
+        envvar="TORU_URL",
+        help="Address of the hub. (default: the one that STEERING_HOST and STEERING_PORT name)",
+        show_default=False,
+    ),
+]
+Username = Annotated[
+    str | None,
+    typer.Option(
+        "--username",
+        "-u",
+        envvar="TORU_USERNAME",
+        help="Who to log in as. (default: ADMIN_USERNAME, else admin)",
+        show_default=False,
+    ),
+]
+PluginsDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--plugins-dir",
+        metavar="DIR",
+        help="The hub's plugins folder. (default: TORU_PLUGINS_DIR, else ./plugins)",
+        show_default=False,
+    ),
+]
+
+
 @app.callback()
 def _group() -> None:
-    """Write plugins."""
+    """Write plugins, and install them."""
 
 
 @app.command()
@@ -156,6 +186,10 @@ def check(
         float,
         typer.Option(min=0.1, max=30.0, metavar="SECONDS", help="How long an answer may take."),
     ] = 5.0,
+    settings: Annotated[
+        Path | None,
+        typer.Option(metavar="JSON-FILE", help="Values for the plugin's settings, an object."),
+    ] = None,
     show: Annotated[bool, typer.Option("--list", help="List the cases; FILE may be left out.")] = (
         False
     ),
@@ -193,5 +227,97 @@ def check(
         get_path=get,
         stream_path=stream,
         socket_path=websocket,
+        values={} if settings is None else plugin_check.read_values(settings),
     )
     raise typer.Exit(plugin_check.check(setting, only=only, as_json=as_json))
+
+
+@app.command()
+def install(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The plugin's executable.")],
+    sha256: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HEX",
+            help="The checksum that it must have; else nothing is done.",
+            show_default=False,
+        ),
+    ] = None,
+    plugins_dir: PluginsDir = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+    url: Url = None,
+    username: Username = None,
+) -> None:
+    """Install a plugin, or a new version of one, without a moment in which it is not there.
+
+    The new version is started beside the old one. Once it is ready, requests
+    go to it, and the old one ends after those that it has. When it does not get
+    ready, all is as it was. The checksum of what is installed is kept: the
+    hub runs no other file in its place. So is the version before, for
+    `toru plugin rollback`.
+
+    Whoever installs needs write access to the hub's plugins folder, and logs
+    in as the admin (TORU_PASSWORD or ADMIN_PASSWORD, else it is asked for). When
+    no hub runs, the file is put in place for its next start.
+
+    Exit codes: 0 it is installed, or was already; 1 it is not, and all is as it
+    was; 2 what was asked is wrong; 125 the hub cannot be asked.
+
+    For example:
+
+        toru plugin install disk-guard.binary
+
+        toru plugin install disk-guard.binary --sha256 "$(cut -c1-64 disk-guard.sha256)"
+    """
+    from toru.cli import plugin_install
+
+    raise typer.Exit(
+        plugin_install.install(
+            file, sha256=sha256, folder=plugins_dir, url=url, username=username, as_json=as_json
+        )
+    )
+
+
+@app.command()
+def rollback(
+    plugin: Annotated[str, typer.Argument(metavar="ID", help="The plugin's id.")],
+    plugins_dir: PluginsDir = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+    url: Url = None,
+    username: Username = None,
+) -> None:
+    """Bring back the version of a plugin that was there before the last install.
+
+    It is started beside the present one, as by `toru plugin install`. A
+    second rollback brings back the newer version.
+
+    For example:
+
+        toru plugin rollback disk-guard
+    """
+    from toru.cli import plugin_install
+
+    raise typer.Exit(
+        plugin_install.roll_back(
+            plugin, folder=plugins_dir, url=url, username=username, as_json=as_json
+        )
+    )
+
+
+@app.command()
+def remove(
+    plugin: Annotated[str, typer.Argument(metavar="ID", help="The plugin's id.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    plugins_dir: PluginsDir = None,
+) -> None:
+    """Take a plugin out of the plugins folder; a hub that runs ends it.
+
+    The version before goes too. The plugin's keys, logs and data folder stay.
+
+    For example:
+
+        toru plugin remove disk-guard
+    """
+    from toru.cli import plugin_install
+
+    raise typer.Exit(plugin_install.remove(plugin, folder=plugins_dir, yes=yes))

@@ -206,12 +206,21 @@ def _run_build_program(folder: Path, target: Path) -> None:
         raise BuildError(f"{folder / BUILD_PROGRAM} has not made the file that it was given.")
 
 
-def _try(path: Path) -> PluginMetadata:
-    """Run the new file with ``--metadata``, as the hub does, and return what it says."""
+def probe_plugin(path: Path) -> PluginMetadata:
+    """Run a file with ``--metadata``, as the hub does, and return what it says.
+
+    Raises:
+        BrokenPlugin: it is no plugin.
+        OSError: it cannot be read.
+    """
     with path.open("rb") as file:
         head = file.read(plugin_probe.HEAD_BYTES)
+    return plugin_probe.read_probe(_probe(path, head), head)
+
+
+def _try(path: Path) -> PluginMetadata:
     try:
-        return plugin_probe.read_probe(_probe(path, head), head)
+        return probe_plugin(path)
     except BrokenPlugin as error:
         raise BuildError(f"What was built does not work: {error.sentence}") from None
 

@@ -16,6 +16,10 @@ from toru.domain.plugin_life import Ask, PluginState, TimerKind, Wish
 GRACE_S: dict[TimerKind, float] = {"goaway": 10.0, "shutdown": 5.0, "terminate": 5.0, "kill": 5.0}
 """How long each step of a stop may take; a kill is repeated."""
 
+RETIRE_S = 300.0
+"""How long a version that has been replaced may go on with what was asked of it before, such as the
+rest of an upload; an answer itself is there within 30 s of that."""
+
 STARTS: tuple[Wish, ...] = ("enable", "restart")
 """The wishes that a start fulfils."""
 
@@ -102,6 +106,19 @@ def stop(draft: Draft) -> None:
         take_step(draft, "goaway" if state.speaks >= 2 else "shutdown")
     elif state.process == "alive":
         take_step(draft, "terminate")
+
+
+def retire(draft: Draft) -> None:
+    """Let the process answer what it was asked, and then go."""
+    draft.disarm()
+    draft.set(phase="stopping")
+    draft.do(life.AwaitQuiet(draft.state.spawn))
+    draft.arm("retire", RETIRE_S)
+
+
+def leave(draft: Draft) -> None:
+    """Ask a process that has retired to go."""
+    take_step(draft, "goaway" if draft.state.speaks >= 2 else "shutdown")
 
 
 def take_step(draft: Draft, step: TimerKind) -> None:

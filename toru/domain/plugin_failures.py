@@ -44,13 +44,17 @@ def fault(draft: Draft, sentence: str, step: TimerKind) -> None:
     count_health(draft)
     draft.set(phase="stopping", fault=sentence, reason=sentence)
     draft.do(life.LogLine("warning", f"{sentence} It is ended."), life.FailWaiting(sentence))
-    draft.answer(STARTS, life.Refusal("start_failed", sentence))
+    if not draft.state.trial:  # its installer hears of the end, which says more
+        draft.answer(STARTS, life.Refusal("start_failed", sentence))
     take_step(draft, step)
 
 
 def failed(draft: Draft, sentence: str, code: int | None) -> None:
     """A process ended, or could not be started, without anybody's wish."""
     count_health(draft)
+    if draft.state.trial:
+        _fail_trial(draft, sentence)
+        return
     stopping = draft.state.phase == "stopping"
     failures = draft.state.failures + 1
     draft.set(failures=failures, reason=sentence, again=True)
@@ -65,6 +69,14 @@ def failed(draft: Draft, sentence: str, code: int | None) -> None:
         _give_up(draft, sentence)
     else:
         _back_off(draft, sentence)
+
+
+def _fail_trial(draft: Draft, sentence: str) -> None:
+    """A version on trial gets no second one."""
+    draft.set(reason=sentence, removed=True)
+    draft.do(life.LogLine("warning", f"{sentence} It is not tried again."))
+    draft.answer(STARTS, life.Refusal("start_failed", sentence))
+    settle(draft)
 
 
 def _may_not_start(state: PluginState) -> bool:

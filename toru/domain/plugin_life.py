@@ -27,9 +27,12 @@ Wish = Literal["enable", "disable", "restart"]
 EventType = Literal["started", "stopped", "crashed", "restarted", "disabled", "enabled"]
 """The values of ``plugin_events.event_type``."""
 
-TimerKind = Literal["start", "goaway", "shutdown", "terminate", "kill", "backoff", "healthy"]
-"""``start``: until it must be ready; ``goaway`` to ``kill``: until the next, harder step of a stop;
-``backoff``: until the next start; ``healthy``: until its failures are forgotten."""
+TimerKind = Literal[
+    "start", "retire", "goaway", "shutdown", "terminate", "kill", "backoff", "healthy"
+]
+"""``start``: until it must be ready; ``retire``: until all that was asked of it is answered;
+``goaway`` to ``kill``: until the next, harder step of a stop; ``backoff``: until the next start;
+``healthy``: until its failures are forgotten."""
 
 RefusalCode = Literal[
     "superseded", "disabled", "broken_plugin", "start_failed", "removed", "shutting_down"
@@ -73,7 +76,9 @@ class PluginState(msgspec.Struct, frozen=True):
         fault: why the process is being ended, when that is its own fault.
         again: it was up before, and its next start is a restart.
         broken: why its file cannot be used.
-        removed: its file is gone.
+        removed: its file is gone, or another version has its place.
+        trial: it is a new version beside the one that serves, which must get ready at once; its
+            failure is no failure of the plugin.
         shutting_down: the hub goes away.
         reason: what to tell people who look at it, one sentence.
         asks: who waits for an answer.
@@ -100,6 +105,7 @@ class PluginState(msgspec.Struct, frozen=True):
     again: bool = False
     broken: str | None = None
     removed: bool = False
+    trial: bool = False
     shutting_down: bool = False
     reason: str | None = None
     asks: tuple[Ask, ...] = ()
@@ -260,6 +266,20 @@ class Removed(msgspec.Struct, frozen=True):
     """Its file is gone."""
 
 
+class Adopted(msgspec.Struct, frozen=True):
+    """The version on trial has taken the plugin's place; from now on it lives as any other."""
+
+
+class Superseded(msgspec.Struct, frozen=True):
+    """Another version has taken its place: it gets no new requests, and ends after those it has."""
+
+
+class Quiet(msgspec.Struct, frozen=True):
+    """After ``AwaitQuiet``: nobody waits for an answer of it any more."""
+
+    spawn: int
+
+
 class Shutdown(msgspec.Struct, frozen=True):
     """The hub goes away; the wish for the next start stays what it is."""
 
@@ -273,6 +293,7 @@ ProcessEvent = (
     | PingMissed
     | Healthy
     | HealthReported
+    | Quiet
     | Drained
     | ShutdownUnsent
     | Exited
@@ -287,6 +308,8 @@ Event = (
     | BinaryChanged
     | BrokenFound
     | Removed
+    | Adopted
+    | Superseded
     | Shutdown
 )
 
@@ -310,6 +333,12 @@ class Connect(msgspec.Struct, frozen=True):
 
 class Disconnect(msgspec.Struct, frozen=True):
     """Close every connection to it."""
+
+
+class AwaitQuiet(msgspec.Struct, frozen=True):
+    """Say ``Quiet`` when nobody waits for an answer of it any more."""
+
+    spawn: int
 
 
 class SendGoaway(msgspec.Struct, frozen=True):
@@ -399,6 +428,7 @@ Instruction = (
     Spawn
     | Connect
     | Disconnect
+    | AwaitQuiet
     | SendGoaway
     | SendShutdown
     | Terminate

@@ -13,15 +13,29 @@ failures lead to in ``plugin_failures``, and what people, the file and the hub w
 
 A process that must go is asked, then told, then killed, and ``stopping`` lasts until the runner
 says that its whole tree is gone: only then is decided what follows, by the wishes of that moment.
+
+A new version of a plugin is tried beside the one that serves: it has a life of its own, ``trial``,
+with one start. Then it is *adopted*, and the other one *superseded*: that one answers what it was
+asked, and ends.
 """
 
 from __future__ import annotations
 
 from toru.domain import plugin_life as life
-from toru.domain.plugin_draft import STARTS, Draft, end_or_settle, settle, start, stop, take_step
-from toru.domain.plugin_failures import HEALTHY_S
+from toru.domain.plugin_draft import (
+    STARTS,
+    Draft,
+    end_or_settle,
+    leave,
+    retire,
+    settle,
+    start,
+    stop,
+    take_step,
+)
+from toru.domain.plugin_failures import HEALTHY_S, watch_health
 from toru.domain.plugin_life import Ask, PluginState
-from toru.domain.plugin_process_events import process_event, timer_fired
+from toru.domain.plugin_process_events import process_event, record_start, timer_fired
 
 Decision = tuple[PluginState, tuple[life.Instruction, ...]]
 
@@ -60,6 +74,10 @@ def decide(
             _broken_found(draft, reason)
         case life.Removed():
             _removed(draft)
+        case life.Adopted():
+            _adopted(draft)
+        case life.Superseded():
+            _superseded(draft)
         case life.Shutdown():
             _shutdown(draft)
         case _:
@@ -191,9 +209,38 @@ def _removed(draft: Draft) -> None:
     end_or_settle(draft)
 
 
+def _adopted(draft: Draft) -> None:
+    if not draft.state.trial:
+        return
+    draft.set(trial=False, removed=False)
+    if draft.state.takes_requests:
+        record_start(draft, "started")
+        watch_health(draft)
+        draft.do(life.TellManager())
+    elif draft.state.process == "none":
+        settle(draft)  # it has ended just now: from here on that is a failure as any other
+    # else it is ending, and what follows is decided then
+
+
+def _superseded(draft: Draft) -> None:
+    if draft.state.removed:
+        return
+    draft.set(removed=True)
+    sentence = "Another version has taken its place."
+    draft.do(life.LogLine("info", f"{sentence} It answers what it was asked, and ends."))
+    draft.answer(STARTS, life.Refusal("superseded", sentence))
+    if draft.state.takes_requests:
+        retire(draft)
+    else:
+        end_or_settle(draft)
+
+
 def _shutdown(draft: Draft) -> None:
     if draft.state.shutting_down or (draft.state.removed and draft.state.is_gone):
         return
     draft.set(shutting_down=True)
     draft.answer(STARTS, life.Refusal("shutting_down", "The hub is being stopped."))
-    end_or_settle(draft)
+    if draft.state.timer == "retire":
+        leave(draft)
+    else:
+        end_or_settle(draft)

@@ -6,7 +6,7 @@ Runs on: any thread; pure. ``toru.domain.plugin_lifecycle`` has the whole pictur
 from __future__ import annotations
 
 from toru.domain import plugin_life as life
-from toru.domain.plugin_draft import GRACE_S, STARTS, Draft, settle, start, take_step
+from toru.domain.plugin_draft import GRACE_S, STARTS, Draft, leave, settle, start, take_step
 from toru.domain.plugin_failures import count_health, failed, fault, watch_health
 from toru.domain.plugin_life import PluginState, TimerKind
 from toru.domain.plugin_probe import exit_words
@@ -35,6 +35,9 @@ def process_event(draft: Draft, event: life.ProcessEvent) -> None:
             _healthy(draft)
         case life.HealthReported(_, degraded, text):
             _health_reported(draft, degraded, text)
+        case life.Quiet():
+            if draft.state.timer == "retire":
+                leave(draft)
         case life.Drained():
             if draft.state.timer == "goaway":
                 take_step(draft, "shutdown")
@@ -54,6 +57,8 @@ def timer_fired(draft: Draft, kind: TimerKind, serial: int) -> None:
         case "start":
             waited_s = draft.now - draft.state.spawned_at
             fault(draft, f"It was not ready within {waited_s:.0f} seconds.", "terminate")
+        case "retire":
+            leave(draft)
         case "goaway":
             take_step(draft, "shutdown")
         case "shutdown":
@@ -98,10 +103,16 @@ def _became_ready(draft: Draft) -> None:
         return
     draft.disarm()
     draft.set(phase="ready", was_ready=True, healthy_since=draft.now, again=False, reason=None)
-    draft.record("restarted" if state.again else "started", pid=state.pid, protocol=state.speaks)
+    if not state.trial:
+        record_start(draft, "restarted" if state.again else "started")
     draft.do(life.LogLine("info", "It is ready."))
     draft.answer(STARTS)
     watch_health(draft)
+
+
+def record_start(draft: Draft, event_type: life.EventType) -> None:
+    """Have it stored that the present process serves."""
+    draft.record(event_type, pid=draft.state.pid, protocol=draft.state.speaks)
 
 
 def _start_extended(draft: Draft, extend_s: float) -> None:
@@ -149,7 +160,7 @@ def _connection_lost(draft: Draft, sentence: str) -> None:
             fault(draft, sentence, "terminate")
         return
     draft.do(life.FailWaiting("The plugin has closed its connection."))
-    if draft.state.timer == "goaway":
+    if draft.state.timer in ("retire", "goaway"):
         # It may be leaving of its own accord; there is nobody to send the message to.
         draft.arm("shutdown", GRACE_S["shutdown"])
 
@@ -164,7 +175,7 @@ def _exited(draft: Draft, code: int | None, detail: str) -> None:
     elif state.fault is not None:
         failed(draft, f"{state.fault} It {exit_words(code)}.{detail}", code)
     else:
-        if state.was_ready:
+        if state.was_ready and not state.trial:
             draft.record("stopped", exit_code=code)
             draft.set(again=True)
         draft.do(life.LogLine("info", f"It {exit_words(code)}, as it was asked to."))

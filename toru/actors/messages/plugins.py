@@ -12,6 +12,7 @@ import msgspec
 from toru.actors.messages.auth import Session
 from toru.actors.messages.runner import RunStatus
 from toru.actors.runtime import Message
+from toru.domain.plugin_install import Pin
 from toru.domain.plugin_metadata import PluginMetadata
 from toru.domain.plugin_probe import FileFacts
 
@@ -28,6 +29,8 @@ class FoundFile(msgspec.Struct, frozen=True):
         head: its first bytes.
         signature: differs when the file is another one or was written to.
         trouble: a sentence when it could not even be looked at.
+        kept: where the copy is that an installed plugin runs from; None to run the file itself.
+        pin: what an installed file is held to; None of one that was put there by hand.
     """
 
     name: str
@@ -36,6 +39,13 @@ class FoundFile(msgspec.Struct, frozen=True):
     head: bytes
     signature: tuple[int, ...]
     trouble: str | None = None
+    kept: str | None = None
+    pin: Pin | None = None
+
+    @property
+    def program(self) -> str:
+        """What is executed."""
+        return self.kept or self.path
 
 
 class PluginFigures(msgspec.Struct, frozen=True):
@@ -74,6 +84,11 @@ class PluginView(msgspec.Struct, frozen=True):
         socket_path: where it listens; None for a client.
         has_page: whether there is a bundle that draws its page in the dashboard: its file, or the
             plugin's word; None while that is not known.
+        has_settings: whether it declares settings.
+        needs_settings: whether a setting that it requires has no value.
+        sha256: the checksum that its file is held to; None when it was put there by hand.
+        installed_at: when it was installed, RFC 3339 UTC.
+        previous_version: what a rollback would bring back.
     """
 
     id: str
@@ -94,6 +109,11 @@ class PluginView(msgspec.Struct, frozen=True):
     socket_path: str | None
     has_page: bool | None
     figures: PluginFigures
+    has_settings: bool = False
+    needs_settings: bool = False
+    sha256: str | None = None
+    installed_at: str | None = None
+    previous_version: str | None = None
 
 
 # For the plugin manager
@@ -205,12 +225,14 @@ class PluginChanged(Message[None], frozen=True):
     """From a plugin's actor: what people see of it is this now."""
 
     view: PluginView
+    actor: str = ""
 
 
 class PluginDisposed(Message[None], frozen=True):
     """From a plugin's actor: its file is gone, and so is all else of it."""
 
     id: str
+    actor: str
 
 
 # For a plugin's actor
@@ -289,6 +311,7 @@ class PluginPlan(msgspec.Struct, frozen=True):
         enabled: whether it is to run.
         has_bundle: whether its bundle is there as a file.
         leftovers: runs of it that an earlier hub has left in the runner.
+        role: it serves, is tried beside the one that does, or has nothing left to do but to end.
     """
 
     metadata: PluginMetadata
@@ -296,6 +319,7 @@ class PluginPlan(msgspec.Struct, frozen=True):
     enabled: bool
     has_bundle: bool = False
     leftovers: tuple[str, ...] = ()
+    role: Literal["serves", "trial", "retired"] = "serves"
 
 
 class Replace(Message[None], frozen=True):
