@@ -1,8 +1,9 @@
 """Bodies and WebSockets that are streamed through the hub, beside a bare Tornado server.
 
-Called as ``python -m bench.streams [--rounds N]``. Exit code 1 when a budget is missed: flat memory
-(the hub grows by less than 64 MiB while 100 MiB pass), and a plugin that hears within 100 ms that a
-browser has left.
+Called as ``python -m bench.streams [--rounds N] [--held-s SECONDS]``. Exit code 1 when a budget is
+missed: flat memory (the hub grows by less than 64 MiB while 100 MiB pass, by less than 8 MiB while
+event streams are held for minutes, none of which loses an event), and a plugin that hears within
+100 ms that a browser has left.
 
 Runs on: a process of its own, which starts a hub with its runner and a plugin, and a bare server.
 """
@@ -11,6 +12,8 @@ from __future__ import annotations
 
 import argparse
 import http.client
+import selectors
+import socket
 import subprocess
 import sys
 import tempfile
@@ -31,6 +34,9 @@ ROUNDS = 5
 LEFT_BUDGET_MS = 100.0
 GROWTH_BUDGET_MIB = 64.0
 SOCKETS = 200
+EVENT_STREAMS = 20
+HELD_S = 150.0
+HELD_GROWTH_BUDGET_MIB = 8.0
 ROUTE = "/api/plugins/streaming"
 
 _BARE = """
@@ -150,7 +156,45 @@ def sockets(hub: HubProcess) -> float:
     return took
 
 
-def main(rounds: int) -> int:
+class Listener:
+    """A browser that has an event stream open, and counts what comes."""
+
+    def __init__(self, hub: HubProcess) -> None:
+        self.events = 0
+        self._rest = b""
+        self.socket = socket.create_connection(("127.0.0.1", hub.port))
+        head = f"GET {ROUTE}/ticks HTTP/1.1\r\nHost: localhost\r\nCookie: {hub.cookie}\r\n\r\n"
+        self.socket.sendall(head.encode())
+
+    def read(self) -> None:
+        """Take what came; the events have to be numbered without a gap."""
+        piece = self.socket.recv(65536)
+        if not piece:
+            raise AssertionError("An event stream ended by itself.")
+        *lines, self._rest = (self._rest + piece).split(b"\n")
+        for line in lines:
+            if line.startswith(b"data: "):
+                if int(line[6:]) != self.events:
+                    raise AssertionError(f"{line!r} came as event {self.events}.")
+                self.events += 1
+
+
+def held(hub: HubProcess, seconds: float) -> tuple[int, float]:
+    """Hold event streams open; return how many events came in all and the hub's growth in MiB."""
+    listeners = [Listener(hub) for _ in range(EVENT_STREAMS)]
+    with selectors.DefaultSelector() as selector, Peak(hub.pid) as peak:
+        for listener in listeners:
+            selector.register(listener.socket, selectors.EVENT_READ, listener)
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            for key, _ in selector.select(1.0):
+                key.data.read()
+    for listener in listeners:
+        listener.socket.close()
+    return sum(listener.events for listener in listeners), peak.most / MIB
+
+
+def main(rounds: int, held_s: float) -> int:
     """Measure in turns and print medians, and their ratios to the bare server."""
     with hub_with_plugin() as hub, bare_tornado() as bare:
         rates: dict[str, list[float]] = {"down": [], "bare down": [], "up": [], "bare up": []}
@@ -162,6 +206,7 @@ def main(rounds: int) -> int:
                 rates["up"].append(up(hub.port, f"{ROUTE}/up", hub.cookie))
         left = median([leaving(hub) for _ in range(rounds)])
         took = median([sockets(hub) for _ in range(rounds)])
+        events, held_mib = held(hub, held_s)
     grown_mib = peak.most / MIB
     speed = {name: median(values) for name, values in rates.items()}
     rows = [
@@ -176,12 +221,20 @@ def main(rounds: int) -> int:
         Row(f"{SOCKETS} WebSockets, open and echo", f"{took:.2f} s"),
         Row("growth of the hub", f"{grown_mib:.0f} MiB of {GROWTH_BUDGET_MIB:.0f}"),
         Row("until the plugin hears of a leaving", f"{left:.1f} ms of {LEFT_BUDGET_MS:.0f}"),
+        Row(
+            f"{EVENT_STREAMS} event streams held for {held_s:.0f} s",
+            f"{events:,} events, none lost",
+        ),
+        Row("growth of the hub meanwhile", f"{held_mib:.1f} MiB of {HELD_GROWTH_BUDGET_MIB:.0f}"),
     ]
     report(f"Streams through a plugin, {rounds} rounds", rows)
-    return 0 if grown_mib < GROWTH_BUDGET_MIB and left <= LEFT_BUDGET_MS else 1
+    is_flat = grown_mib < GROWTH_BUDGET_MIB and held_mib < HELD_GROWTH_BUDGET_MIB
+    return 0 if is_flat and left <= LEFT_BUDGET_MS else 1
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=ROUNDS)
-    sys.exit(main(parser.parse_args().rounds))
+    parser.add_argument("--held-s", type=float, default=HELD_S)
+    arguments = parser.parse_args()
+    sys.exit(main(arguments.rounds, arguments.held_s))

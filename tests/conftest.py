@@ -11,19 +11,30 @@ Runs on: the test's main thread; log records come from any thread.
           with expect_log("is left over"):           # must come within the block
               ...
 - An actor that a test leaves in ``pykka.ActorRegistry`` fails it.
+- Ctrl-C works in the programs that tests start, also when the tests run in the background.
+- Temporary files lie in memory where there is room for them, unless ``TMPDIR`` is set: a disk that
+  others keep busy makes no test late.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import re
+import shutil
+import signal
+import tempfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import TracebackType
 
 import pykka
 import pytest
 from tornado.ioloop import IOLoop
+
+_MEMORY = Path("/dev/shm")
+_MEMORY_BYTES = 8 * 1024**3
 
 WATCHED = {
     "toru": logging.WARNING,
@@ -31,6 +42,22 @@ WATCHED = {
     "tornado.application": logging.ERROR,  # an uncaught exception in a handler
     "pykka": logging.WARNING,
 }
+
+
+def pytest_configure() -> None:
+    """Choose where temporary files lie, and let no program inherit that Ctrl-C is ignored."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if "TMPDIR" not in os.environ and _takes_programs(_MEMORY):
+        os.environ["TMPDIR"] = str(_MEMORY)
+        tempfile.tempdir = None
+
+
+def _takes_programs(folder: Path) -> bool:
+    """Return whether there is much room in a folder, and programs may run from it."""
+    if not os.access(folder, os.W_OK) or shutil.disk_usage(folder).free < _MEMORY_BYTES:
+        return False
+    return not os.statvfs(folder).f_flag & getattr(os, "ST_NOEXEC", 0)
 
 
 class Expectation:

@@ -20,6 +20,18 @@ plugin = Plugin(
     author="Toru",
     icon="storage",
     route="/containers",
+    settings={
+        "type": "object",
+        "properties": {
+            "socket": {
+                "type": "string",
+                "pattern": "^(unix://)?/",
+                "title": "Socket of the engine",
+                "description": "Such as /run/podman/podman.sock. When it is empty, the usual "
+                "places of Docker and Podman are tried.",
+            }
+        },
+    },
 )
 
 
@@ -106,8 +118,15 @@ def finder() -> Finder:
     """Return what knows the engine."""
     from container_engine.connection import Finder
 
-    Shared.finder = Shared.finder or Finder()
+    Shared.finder = Shared.finder or Finder(lambda: str(plugin.config.get("socket") or ""))
     return Shared.finder
+
+
+@plugin.on_config
+def changed() -> None:
+    """Look for the engine anew."""
+    if Shared.finder is not None:
+        Shared.finder.forget()
 
 
 def checked(name: str) -> str:

@@ -408,14 +408,13 @@
     }
 
     choicesForm(done, cancel = null) {
-      const { root, is_fixed: isFixed, clients_may_read: mayRead } = this.state;
+      const { root, clients_may_read: mayRead } = this.state;
       const input = element("input", {
         name: "root",
         value: root ?? "",
         placeholder: "/srv/files",
         spellcheck: false,
         required: true,
-        readOnly: isFixed,
         autocomplete: "off",
       });
       const tick = element("input", { type: "checkbox", checked: mayRead });
@@ -425,9 +424,6 @@
         "form",
         {},
         element("label", {}, "Folder on the server", input),
-        isFixed
-          ? element("p", { className: "fb-note", textContent: "The plugin's settings say this." })
-          : null,
         element("label", { className: "tick" }, tick, "Clients may browse, view and download"),
         fault,
         element("div", { className: "fb-actions" }, cancel, save),
@@ -436,7 +432,7 @@
         event.preventDefault();
         save.disabled = true;
         fault.textContent = "";
-        const wish = { clients_may_read: tick.checked, ...(isFixed ? {} : { root: input.value }) };
+        const wish = { clients_may_read: tick.checked, root: input.value };
         try {
           await ask(this.api, "choices", { method: "PUT", body: JSON.stringify(wish) });
           done();

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from filebrowser import listing, preview, tree
-from filebrowser.choices import ChoiceFile
+from filebrowser.choices import SETTINGS, ChosenSettings
 from filebrowser.uploads import Upload, Uploads, new_id
 from toru_plugin import HttpError, Plugin, Request, Response
 
@@ -23,9 +23,10 @@ plugin = Plugin(
     author="Toru",
     icon="folder",
     route="/files",
+    settings=SETTINGS,
 )
 plugin.bundle("bundle.js")
-choices = ChoiceFile(plugin)
+choices = ChosenSettings(plugin)
 
 
 # Who may do what
@@ -102,7 +103,6 @@ def state(request: Request) -> dict[str, Any]:
         "may_read": is_admin or now.clients_may_read,
         "may_change": is_admin,
         "root": now.root if is_admin else None,
-        "is_fixed": now.is_fixed,
         "problem": problem if is_admin else "",
         "clients_may_read": now.clients_may_read,
     }
@@ -119,7 +119,6 @@ def choose(request: Request) -> dict[str, Any]:
         root=now.root,
         clients_may_read=now.clients_may_read,
     )
-    clean()
     return state(request)
 
 
@@ -285,7 +284,14 @@ def started() -> None:
     except HttpError as error:
         plugin.log.warning(error.sentence)
         return
+    choices.take_over()
     clean_again()
+
+
+@plugin.on_config
+def changed() -> None:
+    """Give up uploads to a folder that is not the chosen one any more."""
+    clean()
 
 
 def clean_again() -> None:

@@ -9,7 +9,7 @@ import { Icon } from "./icon.js";
 import { PluginSwitch, RestartButton } from "./plugin-controls.js";
 import { PluginFigures } from "./plugin-figures.js";
 import { PluginIcon } from "./plugin-icon.js";
-import { PluginBadge, PluginReason } from "./plugin-state.js";
+import { PluginBadge, PluginReason, SettingsNote } from "./plugin-state.js";
 
 /** @import { Plugin } from "../lib/types.js" */
 
@@ -54,6 +54,7 @@ export function PluginCard({ plugin }) {
       <${PluginBadge} plugin=${plugin} />
     </header>
     <${PluginReason} plugin=${plugin} />
+    <${SettingsNote} plugin=${plugin} />
     ${isKnown(plugin) && html`<${PluginFigures} plugin=${plugin} />`}
     <${Actions} plugin=${plugin} />
   </li>`;

@@ -3,9 +3,13 @@
  * Runs on: the page.
  */
 import { useState } from "preact/hooks";
+import { useConnected } from "../lib/connect.js";
+import { confirm } from "../lib/dialogs.js";
 import { html } from "../lib/html.js";
 import { hasPage, pageOf } from "../lib/plugin-list.js";
+import { PluginSettingsStore } from "../lib/plugin-settings-store.js";
 import { plugins } from "../lib/plugins.js";
+import { navigate, url } from "../lib/router.js";
 import { Button } from "./button.js";
 import { Dialog } from "./dialog.js";
 import { EventList } from "./event-list.js";
@@ -13,6 +17,7 @@ import { LogView } from "./log-view.js";
 import { PluginSwitch, RestartButton } from "./plugin-controls.js";
 import { PluginFigures } from "./plugin-figures.js";
 import { PluginIcon } from "./plugin-icon.js";
+import { PluginSettings } from "./plugin-settings.js";
 import { PluginBadge, PluginReason } from "./plugin-state.js";
 import { Empty, Loading } from "./states.js";
 
@@ -35,9 +40,30 @@ function Facts({ plugin }) {
   </dl>`;
 }
 
-/** @param {{plugin: Plugin}} props */
-function Whole({ plugin }) {
-  const [part, setPart] = useState("log");
+/** @param {string} part @param {PluginSettingsStore} store @param {Plugin} plugin */
+function drawPart(part, store, plugin) {
+  if (part === "settings") return html`<${PluginSettings} store=${store} plugin=${plugin} />`;
+  if (part === "events") return html`<${EventList} id=${plugin.id} />`;
+  return html`<${LogView} id=${plugin.id} name=${plugin.name} />`;
+}
+
+/** @param {{plugin: Plugin, store: PluginSettingsStore}} props */
+function Parts({ plugin, store }) {
+  const asked = url.value.searchParams.get("part");
+  const [pressed, setPart] = useState("");
+  const wanted = pressed || asked || "log";
+  const part = wanted === "settings" && !plugin.has_settings ? "log" : wanted;
+  const toggle = (/** @type {string} */ name, /** @type {string} */ words) =>
+    html`<${Button} look="quiet" pressed=${part === name} onPress=${() => setPart(name)}>${words}<//>`;
+  return html`<div class="parts" role="group" aria-label="Show">
+      ${toggle("log", "Log")} ${toggle("events", "Events")}
+      ${plugin.has_settings && toggle("settings", "Settings")}
+    </div>
+    ${drawPart(part, store, plugin)}`;
+}
+
+/** @param {{plugin: Plugin, store: PluginSettingsStore}} props */
+function Whole({ plugin, store }) {
   return html`<div class="plugin-sheet">
     <header class="plugin-head">
       <${PluginIcon} plugin=${plugin} />
@@ -51,28 +77,44 @@ function Whole({ plugin }) {
     <${PluginReason} plugin=${plugin} />
     <${Facts} plugin=${plugin} />
     <${PluginFigures} plugin=${plugin} />
-    <div class="parts" role="group" aria-label="Show">
-      <${Button} look="quiet" pressed=${part === "log"} onPress=${() => setPart("log")}>Log<//>
-      <${Button} look="quiet" pressed=${part === "events"} onPress=${() => setPart("events")}>Events<//>
-    </div>
-    ${
-      part === "log"
-        ? html`<${LogView} id=${plugin.id} name=${plugin.name} />`
-        : html`<${EventList} id=${plugin.id} />`
-    }
+    <${Parts} plugin=${plugin} store=${store} />
   </div>`;
+}
+
+/**
+ * Asks before what was entered is lost.
+ * @param {PluginSettingsStore} store
+ * @returns {Promise<boolean>} whether the person may leave
+ */
+async function mayLeave(store) {
+  if (store.changed.value.length === 0) return true;
+  return confirm({
+    title: "Leave without saving?",
+    text: "What you have changed in the settings is not saved yet.",
+    action: "Discard the changes",
+    cancel: "Go on editing",
+  });
 }
 
 /** @param {{id: string, onClose: () => void}} props */
 export function PluginSheet({ id, onClose }) {
   const plugin = plugins.find(id);
-  return html`<${Dialog} label=${plugin?.name ?? "Plugin"} look="sheet" onClose=${onClose}>
+  const store = useConnected(() => new PluginSettingsStore(id), [id]);
+  const close = async () => {
+    if (await mayLeave(store)) onClose();
+  };
+  const open = async (/** @type {MouseEvent} */ event) => {
+    if (store.changed.value.length === 0 || !plugin) return;
+    event.preventDefault();
+    if (await mayLeave(store)) navigate(pageOf(plugin));
+  };
+  return html`<${Dialog} label=${plugin?.name ?? "Plugin"} look="sheet" onClose=${close}>
     <div class="sheet-bar">
-      ${plugin && hasPage(plugin) && html`<a class="button quiet" href=${pageOf(plugin)}>Open its page</a>`}
-      <${Button} look="quiet" icon="close" label="Close" onPress=${onClose} />
+      ${plugin && hasPage(plugin) && html`<a class="button quiet" href=${pageOf(plugin)} onClick=${open}>Open its page</a>`}
+      <${Button} look="quiet" icon="close" label="Close" onPress=${close} />
     </div>
     ${!plugins.loaded.value && html`<${Loading} what="the plugin" />`}
-    ${plugin && html`<${Whole} key=${id} plugin=${plugin} />`}
+    ${plugin && html`<${Whole} key=${id} plugin=${plugin} store=${store} />`}
     ${
       plugins.loaded.value &&
       !plugin &&

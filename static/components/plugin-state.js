@@ -3,7 +3,9 @@
  * Runs on: the page.
  */
 import { html } from "../lib/html.js";
-import { pluginMood, pluginWord } from "../lib/plugin-list.js";
+import { pluginMood, pluginWord, settingsOf, wantsSettings } from "../lib/plugin-list.js";
+import { isAdmin } from "../lib/session.js";
+import { Icon } from "./icon.js";
 
 /** @import { Plugin } from "../lib/types.js" */
 
@@ -29,4 +31,15 @@ export function PluginReason({ plugin }) {
   return html`<p class="note reason" data-kind=${mood === "bad" ? "error" : "info"}>
     <span><code class="mono">${plugin.file}</code>: ${plugin.reason}</span>
   </p>`;
+}
+
+/**
+ * The way to its settings, when they are what it waits for.
+ * @param {{plugin: Plugin}} props
+ */
+export function SettingsNote({ plugin }) {
+  if (!isAdmin.value || !wantsSettings(plugin)) return null;
+  return html`<a class="button soft settings-link" href=${settingsOf(plugin)}>
+    <${Icon} name="settings" /><span>Fill in its settings</span>
+  </a>`;
 }

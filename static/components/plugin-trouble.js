@@ -11,7 +11,7 @@ import { Button } from "./button.js";
 import { Icon } from "./icon.js";
 import { LogRow } from "./log-view.js";
 import { RestartButton } from "./plugin-controls.js";
-import { PluginReason } from "./plugin-state.js";
+import { PluginReason, SettingsNote } from "./plugin-state.js";
 
 /** @import { LogLine, Plugin } from "../lib/types.js" */
 
@@ -76,6 +76,7 @@ export function PageWaits({ plugin }) {
     </h2>
     <p class="muted">The page comes back by itself as soon as the plugin is ready.</p>
     <${PluginReason} plugin=${plugin} />
+    <${SettingsNote} plugin=${plugin} />
     ${plugin.state !== "starting" && html`<${LastLines} key=${plugin.state} plugin=${plugin} />`}
     ${isAdmin.value && !isMoving(plugin) && html`<div class="plugin-actions"><${RestartButton} plugin=${plugin} /></div>`}
   </div>`;

@@ -83,6 +83,17 @@ export function hasPage(plugin) {
 export const pageOf = (plugin) => `/plugins/${encodeURIComponent(plugin.id)}`;
 /** @param {Plugin} plugin */
 export const detailsOf = (plugin) => `/plugins?details=${encodeURIComponent(plugin.id)}`;
+/** @param {Plugin} plugin */
+export const settingsOf = (plugin) => `${detailsOf(plugin)}&part=settings`;
+
+/**
+ * Whether its settings are what it waits for.
+ * @param {Plugin} plugin
+ */
+export function wantsSettings(plugin) {
+  if (!plugin.has_settings) return false;
+  return plugin.needs_settings || (plugin.state === "broken" && plugin.enabled);
+}
 
 /** @type {Record<string, string>} */
 const WORDS = {

@@ -195,6 +195,17 @@
  * @property {string | null} socket_path
  * @property {boolean | null} has_page whether there is a bundle that draws its page; null: not known
  * @property {PluginFigures} figures
+ * @property {boolean} [has_settings]
+ * @property {boolean} [needs_settings] something that it requires has no value
+ */
+
+/**
+ * @typedef {object} PluginSettings
+ * @property {any} schema the JSON Schema that the plugin declares
+ * @property {Record<string, any>} values what was given, without the secrets
+ * @property {string[]} secrets_set
+ * @property {Record<string, string>} unusable what is saved and not allowed any more, and why
+ * @property {string[]} missing
  */
 
 /**

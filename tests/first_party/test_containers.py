@@ -319,6 +319,23 @@ def test_containers_are_listed_stopped_and_started_through_the_hub(
     ]
 
 
+def test_the_settings_say_which_engine_is_asked(world: tuple[Plugins, RecordedEngine]) -> None:
+    plugins, engine = world
+    path = f"/api/plugins/{ID}/settings"
+    pid = plugins.view(ID)["pid"]
+    wrong = plugins.hub.http("PUT", path, {"values": {"socket": "tcp://elsewhere"}})
+    assert (wrong.status, list(wrong.json["fields"])) == (400, ["socket"])
+    nowhere = {"values": {"socket": "/nowhere/engine.sock"}}
+    assert plugins.hub.http("PUT", path, nowhere).json["applied"] == "live"
+    wait_until(lambda: not plugins.hub.get(API)["available"], what="the engine to be left")
+    assert "/nowhere/engine.sock" in plugins.hub.get(API)["reason"]
+    there = {"values": {"socket": f"unix://{engine.server_address!s}"}}
+    assert plugins.hub.http("PUT", path, there).status == 200
+    wait_until(lambda: plugins.hub.get(API)["available"], what="the engine to be found")
+    assert plugins.hub.http("PUT", path, {"values": {}}).status == 200
+    assert plugins.view(ID)["pid"] == pid
+
+
 def test_a_log_is_followed_until_the_browser_leaves(
     world: tuple[Plugins, RecordedEngine],
 ) -> None:

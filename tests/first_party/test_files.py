@@ -492,8 +492,25 @@ def test_a_folder_is_chosen_by_the_admin_and_what_cannot_be_one_is_explained(fil
     told = files.ok("state")
     assert (told["is_ready"], "no folder" in told["problem"]) == (False, True)
     assert files.refused("list?path=") == (409, "no_root")
-    kept = json.loads((files.data / "choices.json").read_text())
-    assert kept == {"root": str(files.root), "clients_may_read": False}
-    (files.data / "choices.json").unlink()
-    assert files.ok("state")["root"] is None
+    path = "/api/plugins/files/settings"
+    kept = files.hub.get(path)["values"]
+    assert kept["root"] == str(files.root)
+    assert files.hub.http("PUT", path, {"values": {}}).json["applied"] == "live"
+    wait_until(lambda: files.ok("state")["root"] is None, what="the change in the form")
     assert files.refused("list?path=") == (409, "no_root")
+
+
+def test_earlier_choices_become_settings_once(files: Files) -> None:
+    path = "/api/plugins/files/settings"
+    assert files.hub.http("PUT", path, {"values": {}}).status == 200
+    old = files.data / "choices.json"
+    old.write_text(json.dumps({"root": str(files.root), "clients_may_read": True, "more": 1}))
+    assert files.hub.http("POST", "/api/plugins/files/restart").status == 200
+    kept = {"root": str(files.root), "clients_may_read": True}
+    assert files.hub.get(path)["values"] == kept
+    assert files.ok("state")["root"] == str(files.root)
+    assert not old.exists()
+    assert json.loads(old.with_name("choices.json.taken-over").read_text())["more"] == 1
+    files.choose(clients_may_read=False)
+    assert files.hub.http("POST", "/api/plugins/files/restart").status == 200
+    assert files.hub.get(path)["values"] == {**kept, "clients_may_read": False}

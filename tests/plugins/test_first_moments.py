@@ -70,6 +70,24 @@ async def test_a_file_that_hangs_holds_the_first_answers_up_for_a_while_only(
         assert asyncio.get_running_loop().time() - began < first_s / 2
 
 
+def test_a_path_of_a_plugin_that_is_not_known_yet_is_not_called_unknown(folder: Plugins) -> None:
+    folder.put("quick-v2")
+    with folder.hub as hub:
+        paths = [f"/api/plugins/{place}/x" for place in ("route/quick-v2", "quick-v2", "none")]
+
+        def settled(path: str) -> int:
+            answer = hub.http("GET", path)
+            if answer.status == 503:
+                assert answer.json["code"] == "plugin_starting"
+                assert answer.headers["Retry-After"] == "1"
+                return 0
+            return answer.status
+
+        hub.stop()
+        hub.start()
+        assert [wait_until(lambda path=path: settled(path)) for path in paths] == [200, 200, 404]
+
+
 @pytest.mark.gen_test
 async def test_a_hub_without_plugins_does_not_wait_for_any(folder: Plugins) -> None:
     async with hub_actors(folder.hub.env()) as system:

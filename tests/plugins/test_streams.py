@@ -8,10 +8,12 @@ import itertools
 import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 import tests.support.streaming_plugin
@@ -174,6 +176,39 @@ def test_a_plugin_that_does_not_read_stops_its_own_upload_only(streaming: HubPro
         assert peak.most < GROWTH
         raw.setblocking(True)
         assert raw.recv(4096).startswith(b"HTTP/1.1 408")
+
+
+def test_uploads_to_a_plugin_that_reads_slowly_are_no_reason_to_refuse_a_request(
+    streaming: HubProcess,
+) -> None:
+    sent = [0] * 8
+
+    def upload(number: int) -> int:
+        def body() -> Iterator[bytes]:
+            for piece in pieces(2 * MIB):
+                yield piece
+                sent[number] += len(piece)
+
+        return status("/up", body(), "POST")
+
+    def status(*request: Any) -> int:
+        answer = open_answer(streaming, *request)
+        leave(answer)
+        return answer.status
+
+    plugin = psutil.Process(streaming.get("/api/plugins/streaming")["pid"])
+    plugin.suspend()
+    try:
+        with ThreadPoolExecutor(9) as threads:
+            statuses = [threads.submit(upload, number) for number in range(8)]
+            wait_until(lambda: min(sent) >= MIB // 2, what="the uploads to stand still")
+            statuses.append(threads.submit(status, "/down/1"))
+            # Answered from the hub alone, so the request before has been taken, or refused.
+            assert streaming.get("/api/health") == {"status": "ok"}
+            plugin.resume()
+            assert [status.result(30) for status in statuses] == [200] * 9
+    finally:
+        plugin.resume()
 
 
 def test_a_browser_that_leaves_in_mid_answer_is_told_to_the_plugin_at_once(

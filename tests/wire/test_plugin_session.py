@@ -227,6 +227,17 @@ def test_a_plugin_that_does_not_read_gets_no_more_requests() -> None:
         wire.request(unsent_bytes=1024 * 1024)
 
 
+def test_data_that_is_unsent_is_no_reason_to_refuse_a_request() -> None:
+    wire = Wire()
+    for _ in range(8):
+        assert wire.session.write(wire.request(body=None), bytes(256 * 1024), end=False, now=0)
+    unsent = len(wire.session.output())
+    assert unsent > 2 * 1024 * 1024
+    assert wire.request(unsent_bytes=unsent)
+    with pytest.raises(TooManyRequests):
+        wire.request(unsent_bytes=unsent + 1024 * 1024)
+
+
 def test_a_plugin_can_ask_for_fewer_requests_at_once() -> None:
     wire = Wire(limits={"streams": 1})
     first, second = wire.request(), wire.request()

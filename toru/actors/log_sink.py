@@ -33,6 +33,7 @@ from toru.actors.runtime import (
     ThreadActor,
 )
 from toru.domain.log_lines import LineSplitter, encode_line, line_from_plugin
+from toru.domain.redaction import Redactor
 from toru.errors import BadRequest, StorageUnavailable
 from toru.json_lines import ROTATE_BYTES, JsonLinesFile, files_of
 from toru.storage.log_files import page, plugin_log, supervisor_log
@@ -94,6 +95,8 @@ class LogSink(ThreadActor):
         self._plugin = plugin
         self._file = JsonLinesFile(path, self._loss_line, rotate_bytes=rotate_bytes)
         self._failing = False
+        self._secrets: tuple[str, ...] = ()
+        self._redactor: Redactor | None = None
         self._splitters: dict[tuple[str, int | None], LineSplitter] = {}
         self._tail = None if hub is None else LogTail(hub, plugin)
         self._armed_until = 0.0
@@ -104,7 +107,7 @@ class LogSink(ThreadActor):
         held = [line for splitter in self._splitters.values() for line in splitter.end()]
         now = clock.utc_now()
         lines = [line_from_plugin(line, self._plugin, None, now) for line in held]
-        self._write(lines + self._take_dropped())
+        self._write(self._without_secrets(lines) + self._take_dropped())
         self._file.close()
 
     def on_failure(self, *_: object) -> None:
@@ -164,7 +167,17 @@ class LogSink(ThreadActor):
             lines += splitter.end()
             del self._splitters[stream]
         now = clock.utc_now()
-        return [line_from_plugin(line, self._plugin, output.pid, now) for line in lines]
+        if output.secrets != self._secrets:
+            self._secrets = output.secrets
+            self._redactor = Redactor(output.secrets) if output.secrets else None
+        return self._without_secrets(
+            [line_from_plugin(line, self._plugin, output.pid, now) for line in lines]
+        )
+
+    def _without_secrets(self, lines: list[LogLine]) -> list[LogLine]:
+        if self._redactor is None:
+            return lines
+        return [self._redactor.line(line) for line in lines]
 
     def _write(self, lines: list[LogLine]) -> None:
         encoded = [encode_line(line) for line in lines]

@@ -15,6 +15,12 @@ from typing import Any
 
 from toru.actors.messages.monitor import LookAtProcess
 from toru.actors.messages.plugin_install import AdoptPlugin, RetirePlugin, StartStatusSaid
+from toru.actors.messages.plugin_settings import (
+    Applied,
+    ChangePluginSettings,
+    PluginSettingsChanged,
+    ReadPluginSettings,
+)
 from toru.actors.messages.plugins import (
     CloseSocket,
     DescribePlugin,
@@ -62,6 +68,7 @@ from toru.actors.plugin_process import PluginProcess, SpawnFailed
 from toru.actors.plugin_records import PluginRecords
 from toru.actors.plugin_runs import runs_of, tag_of
 from toru.actors.plugin_services import PluginServices
+from toru.actors.plugin_settings import PluginSettings
 from toru.actors.runtime import ActorContext, LoopActor, Message
 from toru.clock import monotonic
 from toru.domain import plugin_life as life
@@ -107,15 +114,18 @@ class Plugin(LoopActor):
             trial=plan.role == "trial",
             removed=plan.role == "retired",
         )
-        self._calls = PluginCalls(plan.metadata.id, services)
+        self._settings = PluginSettings(plan.metadata.id, plan.metadata.settings, services)
+        self._calls = PluginCalls(
+            plan.metadata.id, services, self._settings, self._settings_changed
+        )
         self._figures = figures
-        self._output = PluginOutput(services.log_sink(plan.metadata.id))
+        self._output = PluginOutput(services.log_sink(plan.metadata.id), self._settings)
         self._page = PluginPage(plan.has_bundle)
         self._process = PluginProcess(plan.metadata.id, context.name, services)
         self._link: PluginLink | None = None
         self._opening: asyncio.Task[None] | None = None
         self._forwards = Forwards(self._figures)
-        self._records = PluginRecords(plan.metadata.id, services)
+        self._records = PluginRecords(plan.metadata.id, services, self._settings.hide)
         self._gone = asyncio.Event()
 
     @property
@@ -125,6 +135,8 @@ class Plugin(LoopActor):
     async def on_start(self) -> None:  # type: ignore[override]  # pykka's hook, awaited here
         """Begin the plugin's life, after what an earlier hub or actor has left of it."""
         self.background(self._records.keep())
+        with contextlib.suppress(ToruError):  # they are asked for again before it is started
+            await self._settings.load()
         if self.context.meter.restarts:
             found = await runs_of(self._services.runner, self._id)
             self._leftovers = tuple(filter(self._is_nobody_elses, found))
@@ -179,6 +191,10 @@ class Plugin(LoopActor):
                 return self._wish(life.Restart)
             case DescribePlugin():
                 return self._describe()
+            case ReadPluginSettings():
+                return self._settings.view()
+            case ChangePluginSettings():
+                return self._change_settings(message)
             case Replace(metadata=metadata, file=file):
                 self._replace(metadata, file)
             case NoteBundle(is_there=is_there):
@@ -194,6 +210,7 @@ class Plugin(LoopActor):
             case AdoptPlugin(metadata=metadata, file=file):
                 self._metadata, self._file = metadata, file
                 self._apply(life.Adopted())
+                self.background(self._renew_settings())
             case RetirePlugin():
                 self._apply(life.Superseded())
             case StopPlugin():
@@ -278,12 +295,22 @@ class Plugin(LoopActor):
         self._metadata, self._file = metadata, file
         if is_same and not self._state.removed and self._state.broken is None:
             return
+        self._settings.declare(metadata.settings)
         self._page.note_other_binary()
         self._apply(life.BinaryChanged(max(metadata.protocols)))
 
     # The process
 
     async def _spawn(self, spawn: int, protocol: int) -> None:
+        try:
+            await self._settings.load()
+        except ToruError as error:
+            self._apply(life.SpawnRefused(spawn, error.sentence))
+            return
+        self._settings.begin()
+        for name, why in self._settings.unusable.items():
+            text = f"What is stored for its setting {name} is not allowed any more: {why}"
+            self._records.log("warning", text, None)
         try:
             pid = await self._process.spawn(self._file, protocol)
         except BrokenPlugin as error:
@@ -334,8 +361,9 @@ class Plugin(LoopActor):
             socket_address=self._process.socket_address,
             log_path=services.log_dir / "plugins" / f"{self._id}.log",
             data_dir=self._process.data_folder,
-            kv=self._calls.kv,
+            kv=self._calls.keys.kv,
             call=self._calls.call,
+            config=lambda: self._settings.config,
             lost=lambda sentence: self._apply(life.ConnectionLost(spawn, sentence)),
             extended=lambda extend_s: self._apply(life.StartExtended(spawn, extend_s)),
             pings=lambda misses: self._apply(
@@ -380,6 +408,37 @@ class Plugin(LoopActor):
         self.background(_wait_for(task))
         return task
 
+    # The settings
+
+    async def _change_settings(self, asked: ChangePluginSettings) -> PluginSettingsChanged:
+        is_news = await self._settings.change(asked.values)
+        if is_news:
+            text = f"Its settings were changed by {asked.user}."
+            self._records.log("info", text, self._state.pid)
+        applied: Applied = "unchanged"
+        if is_news or self._state.phase == "broken":
+            applied = self._settings_changed(may_restart=True)
+        return await self._settings.after_change(applied)
+
+    async def _renew_settings(self) -> None:
+        """Have the plugin know what was changed of its settings while it was on trial."""
+        with contextlib.suppress(ToruError):
+            if await self._settings.reload():
+                self._settings_changed(may_restart=True)
+
+    def _settings_changed(self, *, may_restart: bool) -> Applied:
+        """Have the plugin know its settings: told while it runs, or by a fresh process."""
+        state = self._state
+        self._tell_manager()
+        if state.takes_requests and self._link is not None and self._link.tell_config():
+            return "live"
+        rests = not state.enabled or state.removed or state.shutting_down
+        if rests or state.broken is not None:
+            return "start"
+        if may_restart:
+            self._apply(life.Restart(""))
+        return "restart"
+
     # Requests
 
     def _forward(self, message: ForwardMessage) -> Any:
@@ -412,7 +471,7 @@ class Plugin(LoopActor):
             running=state.process == "alive",
             health=state.health,
             state=state.phase,
-            reason=state.reason or state.broken,
+            reason=self._settings.hide(state.reason or state.broken or "") or None,
             degraded=state.degraded,
             file=self._file.name,
             protocol=state.speaks if state.process == "alive" else state.protocol,
@@ -424,6 +483,8 @@ class Plugin(LoopActor):
                 restarts=state.restarts,
                 uptime_s=None if since is None else monotonic() - since,
             ),
+            has_settings=self._settings.exist,
+            needs_settings=self._settings.lacking,
             sha256=None if pin is None else pin.sha256,
             installed_at=None if pin is None else pin.installed_at,
             previous_version=None if pin is None else pin.previous_version,

@@ -5,13 +5,14 @@ Runs on: the event loop.
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
 from toru.actors.messages.auth import Session
 from toru.actors.messages.hub import Publish
 from toru.actors.messages.logs import LEVELS, Level, LogLine, LogLines
+from toru.actors.messages.plugin_settings import Applied
 from toru.actors.messages.plugin_storage import (
     KvBatch,
     KvDelete,
@@ -24,6 +25,7 @@ from toru.actors.messages.plugin_storage import (
 )
 from toru.actors.messages.tasks import CancelTask, StartTask
 from toru.actors.plugin_services import PluginServices
+from toru.actors.plugin_settings import PluginSettings
 from toru.clock import utc_now
 from toru.errors import BadRequest, NotFound
 
@@ -83,8 +85,17 @@ class _Task(_Params, frozen=True):
     task_id: str
 
 
-class PluginCalls:
-    """Does what one plugin asks; everything is bound to its id."""
+class _Config(_Params, frozen=True):
+    values: dict[str, Any]
+
+
+class PluginKeys:
+    """The keys of one plugin.
+
+    Args:
+        plugin_id: whose.
+        services: where they are.
+    """
 
     def __init__(self, plugin_id: str, services: PluginServices) -> None:
         self._id = plugin_id
@@ -113,21 +124,6 @@ class PluginCalls:
         Raises:
             ToruError: why not; nothing has changed.
         """
-        match method:
-            case "kv.get" | "kv.set" | "kv.delete" | "kv.list" | "kv.batch":
-                return await self._kv_call(method, params)
-            case "log":
-                return self._log(_read(params, _Log))
-            case "event.emit":
-                return self._emit(_read(params, _Emit))
-            case "task.run" | "task.cancel":
-                return await self._task_call(method, params)
-            case "config.get":
-                return {}
-            case _:
-                raise NotFound(f"There is no call {method[:80]!r}.", code="unknown_method")
-
-    async def _kv_call(self, method: str, params: dict[str, Any]) -> Any:
         writer, reader = self._services.db_writer, self._services.db_reader
         match method:
             case "kv.get":
@@ -150,14 +146,74 @@ class PluginCalls:
                 changes = tuple(_read(params, _Batch).changes)
                 return {"versions": await writer.ask(KvBatch(self._id, changes))}
 
+
+class SettingsChanged(Protocol):
+    """What is called when settings have changed; returns how the plugin gets them."""
+
+    def __call__(self, *, may_restart: bool) -> Applied: ...
+
+
+class PluginCalls:
+    """Does what one plugin asks; everything is bound to its id.
+
+    Args:
+        plugin_id: whose.
+        services: who does it.
+        settings: the plugin's settings.
+        changed: called when the plugin itself has changed them.
+    """
+
+    def __init__(
+        self,
+        plugin_id: str,
+        services: PluginServices,
+        settings: PluginSettings,
+        changed: SettingsChanged,
+    ) -> None:
+        self._id = plugin_id
+        self._services = services
+        self._settings = settings
+        self._changed = changed
+        self.keys = PluginKeys(plugin_id, services)
+
+    async def call(self, method: str, params: dict[str, Any]) -> Any:
+        """Do one call of version 2 and return its value.
+
+        Raises:
+            ToruError: why not; nothing has changed.
+        """
+        match method:
+            case "kv.get" | "kv.set" | "kv.delete" | "kv.list" | "kv.batch":
+                return await self.keys.call(method, params)
+            case "log":
+                return self._log(_read(params, _Log))
+            case "event.emit":
+                return self._emit(_read(params, _Emit))
+            case "task.run" | "task.cancel":
+                return await self._task_call(method, params)
+            case "config.get":
+                return self._settings.config
+            case "config.set":
+                return await self._set_config(_read(params, _Config))
+            case _:
+                raise NotFound(f"There is no call {method[:80]!r}.", code="unknown_method")
+
     def _log(self, line: _Log) -> None:
         level: Level = line.level if line.level in LEVELS else "info"
-        message = LogLine(utc_now(), level, self._id, line.message, fields=line.fields)
+        text, fields = self._settings.hide(line.message), self._settings.hide_in(line.fields)
+        message = LogLine(utc_now(), level, self._id, text, fields=fields)
         self._services.log_sink(self._id).tell(LogLines((message,)))
 
     def _emit(self, event: _Emit) -> None:
-        data = {"type": "emitted", "plugin": self._id, "name": event.name, "data": event.data}
+        data = self._settings.hide_in({"name": event.name, "data": event.data})
+        data = {"type": "emitted", "plugin": self._id, **data}
         self._services.hub.tell(Publish("plugin-states", msgspec.Raw(msgspec.json.encode(data))))
+
+    async def _set_config(self, wish: _Config) -> dict[str, Any]:
+        if await self._settings.change(wish.values, partly=True):
+            # It has the answer, so that a restart would tell it nothing new.
+            self._changed(may_restart=False)
+        return self._settings.config
 
     async def _task_call(self, method: str, params: dict[str, Any]) -> Any:
         if method == "task.cancel":

@@ -57,6 +57,7 @@ class LinkContext:
         data_dir: a folder of its own.
         kv: does one action on its keys and returns the value; raises ToruError.
         call: does one call of version 2 and returns its value; raises ToruError.
+        config: returns the plugin's settings as they are now, secrets among them.
         lost: the link is of no use any more; why, beginning with "It".
         extended: it asks for so many seconds more to start.
         pings: called with the misses in a row, 0 when it answers again.
@@ -74,6 +75,7 @@ class LinkContext:
     data_dir: Path
     kv: Callable[[str, str, str | None], Awaitable[str | None]]
     call: Callable[[str, dict[str, Any]], Awaitable[Any]]
+    config: Callable[[], dict[str, Any]]
     lost: Callable[[str], None]
     extended: Callable[[float], None]
     pings: Callable[[int], None]
@@ -146,6 +148,9 @@ class PluginLink(Protocol):
     @property
     def requests(self) -> PluginRequests:
         """What is under way. BadGateway when the plugin cannot be reached any more."""
+
+    def tell_config(self) -> bool:
+        """Tell it its settings, if it can take them while it runs; return whether it can."""
 
     def fail(self, sentence: str) -> None:
         """Answer everything that waits with 502."""

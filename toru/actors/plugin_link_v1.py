@@ -80,6 +80,7 @@ class LinkV1:
             instance_id=self._context.instance_id,
             plugin_socket=self._context.socket_address,
             log_path=str(self._context.log_path),
+            config=self._context.config(),
             timestamp=utc_now(),
         )
 
@@ -144,6 +145,10 @@ class LinkV1:
         self._exchanges.pop(future).cancel()
         if not self._exchanges:
             self._idle.set()
+
+    def tell_config(self) -> bool:
+        """Return that it cannot: version 1 has no message for it."""
+        return False
 
     def fail(self, sentence: str) -> None:
         """Answer everything that waits with 502."""

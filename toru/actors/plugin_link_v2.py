@@ -22,6 +22,8 @@ from toru.wire import plugin_session_events as told
 from toru.wire.plugin_http import ProtocolFault
 from toru.wire.plugin_session import Session
 
+CONFIG_FEATURE = "config"
+"""What a plugin says in its ``hello_ok`` when it takes changed settings while it runs."""
 HEALTH_INTERVAL_S = 30.0
 WRITE_LIMIT_BYTES = 16 * 1024 * 1024
 """What may wait to be written to a plugin that does not read; then it is taken for broken.
@@ -84,6 +86,14 @@ class LinkV2(asyncio.Protocol):
         if self._closed or self._transport is None:
             raise BadGateway("The plugin is gone.")
         return self._requests
+
+    def tell_config(self) -> bool:
+        """Tell it its settings, if it has said that it takes them while it runs."""
+        if self._closed or CONFIG_FEATURE not in self.features:
+            return False
+        self._session.config(self._context.config())
+        self._flush_soon()
+        return True
 
     def fail(self, sentence: str) -> None:
         """Answer everything that waits with 502."""
@@ -240,7 +250,7 @@ class LinkV2(asyncio.Protocol):
         context = self._context
         self._session.init(
             instance_id=context.instance_id,
-            config={},
+            config=context.config(),
             data_dir=str(context.data_dir),
             log_path=str(context.log_path),
         )

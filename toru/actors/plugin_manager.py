@@ -27,6 +27,7 @@ from toru.actors.messages.plugin_install import (
     RollBackPlugin,
     StartStatusSaid,
 )
+from toru.actors.messages.plugin_settings import ChangePluginSettings, ReadPluginSettings
 from toru.actors.messages.plugins import (
     DescribePlugin,
     DisablePlugin,
@@ -64,7 +65,7 @@ from toru.actors.messages.runner import (
 )
 from toru.actors.plugin import Plugin
 from toru.actors.plugin_answers import whole_answer
-from toru.actors.plugin_calls import PluginCalls
+from toru.actors.plugin_calls import PluginKeys
 from toru.actors.plugin_figures import Figures
 from toru.actors.plugin_installer import PluginInstaller
 from toru.actors.plugin_page import bundle_request
@@ -150,6 +151,7 @@ class PluginManager(LoopActor):
     def on_start(self) -> None:
         """Begin; nothing is known until the runner has said what earlier hubs have left."""
         self.background(self._begin())
+        self.background(self._end_discovery())
 
     async def on_stop(self) -> None:  # type: ignore[override]  # pykka's hook, awaited here
         """Stop all plugins, side by side."""
@@ -169,6 +171,8 @@ class PluginManager(LoopActor):
                 return self._pass_on(plugin_id, message)
             case RestartPlugin(id=plugin_id):
                 return self._pass_on(plugin_id, message)
+            case ReadPluginSettings(id=plugin_id) | ChangePluginSettings(id=plugin_id):
+                return self._ask_of_settings(plugin_id, message)
             case PluginKv():
                 return self._kv(message)
             case GetBundle(id=plugin_id, session=session):
@@ -512,6 +516,10 @@ class PluginManager(LoopActor):
             async with asyncio.timeout_at(self._discovery_deadline):
                 await self._discovered.wait()
 
+    async def _end_discovery(self) -> None:
+        await self._discovery()
+        self._places.are_known = True
+
     async def _list(self, session: Session) -> list[PluginView]:
         await self._discovery()
         found = await asyncio.gather(*map(self._describe_anyhow, list(self._actors)))
@@ -549,6 +557,13 @@ class PluginManager(LoopActor):
             await self._try_broken(plugin_id, message)
         await self._plugin(plugin_id).ask(message, deadline_s=700.0)
 
+    async def _ask_of_settings(self, plugin_id: str, message: Message[Any]) -> Any:
+        await self._discovery()
+        await self._installer.settled(plugin_id)
+        if plugin_id not in self._actors:
+            raise NotFound("There is no such plugin, or it cannot be used.")
+        return await self._plugin(plugin_id).ask(message, deadline_s=30.0)
+
     async def _try_broken(self, plugin_id: str, message: Message[None]) -> None:
         """Look once more at a broken file when somebody wants it to run; refuse all else."""
         broken = next((view for view in self._broken() if view.id == plugin_id), None)
@@ -567,8 +582,8 @@ class PluginManager(LoopActor):
         await self._discovery()
         if wanted.id not in self._placed or not self._is_enabled(wanted.id):
             raise NotFound("There is no such plugin, or it is disabled.")
-        calls = PluginCalls(wanted.id, self._services)
-        return await calls.kv(wanted.action, wanted.key, wanted.value)
+        keys = PluginKeys(wanted.id, self._services)
+        return await keys.kv(wanted.action, wanted.key, wanted.value)
 
     async def _bundle(self, plugin_id: str, session: Session) -> bytes:
         view = await self._get(plugin_id, session)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 
 from toru.actors.runtime import ActorSystem, Address
 from toru.domain.plugin_routes import RouteTable, find_by_id
-from toru.errors import NotFound
+from toru.errors import NotFound, Unavailable
 
 
 def actor_name(plugin_id: str, number: int = 1) -> str:
@@ -25,13 +25,19 @@ def tag_of_actor(name: str) -> str:
 
 
 class PluginPlaces:
-    """The book of routes and ids."""
+    """The book of routes and ids.
+
+    Attributes:
+        are_known: whether all plugins that were there at the start have been looked at; until then
+            a path that nobody serves may yet have its plugin.
+    """
 
     def __init__(self, system: ActorSystem) -> None:
         self._system = system
         self._routes = RouteTable()
         self._actors: dict[str, Address] = {}
         self._requests = itertools.count(1)
+        self.are_known = False
 
     def next_request_id(self) -> int:
         """Return a number that no other request to a plugin has, as long as the hub runs."""
@@ -58,9 +64,12 @@ class PluginPlaces:
 
         Raises:
             NotFound: there is none.
+            Unavailable: there is none yet.
         """
         target = self._routes.find(uri) or find_by_id(uri)
         actor = None if target is None else self._actors.get(target.plugin_id)
         if target is None or actor is None:
+            if target is not None and not self.are_known:
+                raise Unavailable("The plugins are being looked for.", code="plugin_starting")
             raise NotFound("There is no plugin at this path.")
         return actor, target.path

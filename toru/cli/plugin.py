@@ -186,6 +186,10 @@ def check(
         float,
         typer.Option(min=0.1, max=30.0, metavar="SECONDS", help="How long an answer may take."),
     ] = 5.0,
+    settings: Annotated[
+        Path | None,
+        typer.Option(metavar="JSON-FILE", help="Values for the plugin's settings, an object."),
+    ] = None,
     show: Annotated[bool, typer.Option("--list", help="List the cases; FILE may be left out.")] = (
         False
     ),
@@ -223,6 +227,7 @@ def check(
         get_path=get,
         stream_path=stream,
         socket_path=websocket,
+        values={} if settings is None else plugin_check.read_values(settings),
     )
     raise typer.Exit(plugin_check.check(setting, only=only, as_json=as_json))
 

@@ -65,6 +65,23 @@ def check(setting: Setting, *, only: str = "", as_json: bool = False) -> int:
     return FAILED if report.count("failed") else 0
 
 
+def read_values(path: Path) -> dict[str, Any]:
+    """Return the values for a plugin's settings that a file has.
+
+    Raises:
+        CannotRun: it cannot be read, or is no JSON object.
+    """
+    try:
+        values = json.loads(path.read_bytes())
+    except OSError as error:
+        raise CannotRun(f"{path} cannot be read: {error.strerror}.") from None
+    except (ValueError, RecursionError):
+        values = None
+    if not isinstance(values, dict):
+        raise CannotRun(f"{path} must hold a JSON object, with the values by their names.")
+    return values
+
+
 def list_cases(only: str = "", *, as_json: bool = False) -> int:
     """Print the names of the cases and what each is about; return the exit code."""
     rows: list[dict[str, Any]] = [

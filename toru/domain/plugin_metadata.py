@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
+from typing import Any
 
 import msgspec
 
@@ -48,6 +49,7 @@ class PluginMetadata(msgspec.Struct, frozen=True):
         icon: for the dashboard: a character, a name or a ``data:`` address.
         protocols: the versions of the plugin protocol that both sides know, ascending.
         health: whether it offers to be asked for its health.
+        settings: a JSON Schema of the settings that it has, if it has any.
     """
 
     id: str
@@ -58,6 +60,7 @@ class PluginMetadata(msgspec.Struct, frozen=True):
     icon: str | None = None
     protocols: tuple[int, ...] = (1,)
     health: bool = False
+    settings: dict[str, Any] | None = None
 
     @property
     def protocol(self) -> int:
@@ -87,6 +90,10 @@ def checked(metadata: PluginMetadata) -> PluginMetadata:
         _check_text("author", metadata.author, MAX_NAME_CHARS, may_be_empty=True)
     if metadata.icon is not None:
         _check_text("icon", metadata.icon, MAX_ICON_CHARS, may_be_empty=True)
+    if metadata.settings is not None:
+        from toru.domain.plugin_settings_schema import check_schema  # takes memory, see there
+
+        check_schema(metadata.settings)
     protocols = tuple(sorted(set(metadata.protocols) & set(KNOWN_PROTOCOLS)))
     if not protocols:
         raise BrokenPlugin('Its metadata\'s "protocols" must contain 1 or 2.')

@@ -13,7 +13,7 @@ from typing import Any
 from toru.clock import monotonic
 from toru.domain import plugin_probe
 from toru.domain.plugin_metadata import BrokenPlugin, PluginMetadata, parse_metadata
-from toru.plugin_check.model import Broken, Group, Setting
+from toru.plugin_check.model import Broken, Group, NotApplicable, Setting
 from toru.plugin_check.process import PluginRun
 
 _SOUND: dict[str, Any] = {"id": "a", "name": "A", "version": "1", "route": "/a"}
@@ -147,6 +147,32 @@ def has_a_route(stage: MetadataStage) -> None:
 @GROUP.case("metadata-protocols", "The protocols are a list with 1 or 2 in it.", needs=FIELDS)
 def has_protocols(stage: MetadataStage) -> None:
     _check_fields(stage, "protocols", "health")
+
+
+@GROUP.case(
+    "metadata-settings",
+    "The settings are a JSON Schema of which a form can be drawn.",
+    needs=FIELDS,
+)
+def has_sound_settings(stage: MetadataStage) -> None:
+    if "settings" not in stage.object():
+        raise NotApplicable('Its metadata have no "settings".')
+    _check_fields(stage, "settings")
+
+
+@GROUP.case(
+    "metadata-settings-words",
+    "Every setting has a title for people.",
+    level="should",
+    needs=("metadata-settings",),
+)
+def names_its_settings(stage: MetadataStage) -> None:
+    if "settings" not in stage.object():
+        raise NotApplicable('Its metadata have no "settings".')
+    settings = stage.object()["settings"]["properties"]
+    bare = [name for name, setting in settings.items() if not setting.get("title")]
+    if bare:
+        raise Broken(f"These have none: {', '.join(bare)[:200]}.")
 
 
 @GROUP.case("metadata-author", "It says who its author is.", level="should", needs=FIELDS)

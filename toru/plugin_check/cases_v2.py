@@ -21,9 +21,10 @@ STAGE = "v2"
 START = Group("Version 2: negotiation", 2, StageV2, stage=STAGE)
 HTTP = Group("Version 2: requests", 2, StageV2, stage=STAGE)
 LIFE = Group("Version 2: liveness", 2, StageV2, stage=STAGE)
+SETTINGS = Group("Version 2: settings", 2, StageV2, stage=STAGE)
 CANCEL = Group("Version 2: cancelling", 2, StageV2, stage=STAGE)
 CALLS = Group("Version 2: calls of the plugin", 2, StageV2, stage=STAGE)
-GROUPS = (START, HTTP, LIFE, CANCEL, CALLS)
+GROUPS = (START, HTTP, LIFE, SETTINGS, CANCEL, CALLS)
 
 LISTENS, HELLO, READY, GET = "v2-listens", "v2-hello", "v2-ready", "v2-get"
 STARTED = (LISTENS, HELLO, READY)
@@ -409,6 +410,37 @@ def survives_late_cancels(stage: StageV2) -> None:
 def goes_on_after_cancels(stage: StageV2) -> None:
     stage.give_up(stage.request("GET", stage.setting.get_path))
     stage.still_works("a cancel")
+
+
+# Settings
+
+
+def _takes_settings(stage: StageV2) -> None:
+    stage.require()
+    metadata = stage.setting.metadata
+    if metadata is None or metadata.settings is None:
+        raise NotApplicable('Its metadata have no "settings".')
+    if "config" not in stage.features:
+        raise NotApplicable('It does not name the feature "config": it is restarted instead.')
+
+
+@SETTINGS.case("v2-settings", "It goes on when it is told its settings while it runs.", needs=SOUND)
+def takes_settings(stage: StageV2) -> None:
+    _takes_settings(stage)
+    stage.say(type="config", config=dict(stage.setting.config))
+    stage.still_works("config")
+
+
+@SETTINGS.case(
+    "v2-settings-many",
+    "It goes on when its settings change many times in a row.",
+    needs=("v2-settings",),
+)
+def takes_settings_again(stage: StageV2) -> None:
+    _takes_settings(stage)
+    for _ in range(20):
+        stage.say(type="config", config=dict(stage.setting.config))
+    stage.still_works("20 times config")
 
 
 # Calls of the plugin

@@ -10,8 +10,9 @@ import dataclasses
 import os
 import stat
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -127,7 +128,9 @@ class _Checker:
         self._stage: Stage | None = None
         self._stage_name = ""
         self._why_unread = ""
-        self.setting = dataclasses.replace(setting, metadata=self._read_metadata(setting))
+        metadata = self._read_metadata(setting)
+        config = _config(metadata, setting.values)
+        self.setting = dataclasses.replace(setting, metadata=metadata, config=config)
 
     def run(self, group: Group, cases: list[Case]) -> None:
         """Run cases of a group."""
@@ -189,6 +192,27 @@ class _Checker:
         self.close()
         self._stage, self._stage_name = group.open(self.setting), name
         return self._stage
+
+
+def _config(metadata: PluginMetadata | None, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the plugin is told as its settings, as the hub does; needed ones may be missing.
+
+    Raises:
+        CannotRun: a value is not allowed.
+    """
+    if metadata is None or metadata.settings is None:
+        return {}
+    from toru.domain.plugin_settings import InvalidSettings, SettingsForm
+
+    form = SettingsForm(metadata.settings)
+    try:
+        return form.config(form.changed({}, values))
+    except InvalidSettings as error:
+        wrong = {name: why for name, why in error.fields.items() if name in values}
+    if wrong:
+        faults = " ".join(f"{name}: {why}" for name, why in wrong.items())
+        raise CannotRun(f"These settings cannot be used. {faults}")
+    return form.config(values)
 
 
 def _result(

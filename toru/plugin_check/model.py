@@ -6,7 +6,7 @@ Runs on: any thread; the book is filled when the modules of cases are imported.
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -80,6 +80,8 @@ class Setting:
         stream_path: answers with a long body or an event stream; empty when nobody named one.
         socket_path: takes a WebSocket; empty when nobody named one.
         metadata: what the plugin says of itself; None before that is known.
+        values: what was given for its settings.
+        config: what it is told as its settings: these values, and its defaults.
     """
 
     path: Path
@@ -89,6 +91,8 @@ class Setting:
     stream_path: str = ""
     socket_path: str = ""
     metadata: PluginMetadata | None = None
+    values: Mapping[str, Any] = field(default_factory=dict)
+    config: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Stage(Protocol):

@@ -129,6 +129,7 @@ class StageV1:
             instance_id=self.started.instance_id,
             plugin_socket=str(self.started.socket_path),
             log_path=str(self.started.log_path),
+            config=dict(self.setting.config),
             timestamp=utc_now(),
         )
         self.send(connection, frame)

@@ -52,7 +52,7 @@ class StageV2:
         self.setting = setting
         self.timeout_s = setting.timeout_s
         self.log = Transcript()
-        self.store = Store()
+        self.store = Store(setting.config)
         self.refuse_calls = ""
         self.frames: list[Frame] = []
         self.problems: dict[str, Broken] = {}
@@ -115,7 +115,7 @@ class StageV2:
         self.quick_to_be_ready = any(self.messages("ready"))
         self.session.init(
             instance_id=self.started.instance_id,
-            config={},
+            config=dict(self.setting.config),
             data_dir=str(self.started.data_dir),
             log_path=str(self.started.log_path),
         )

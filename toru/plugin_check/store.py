@@ -5,7 +5,7 @@ Runs on: the checker's thread.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from toru.wire.plugin_v2 import ErrorCode
@@ -13,7 +13,8 @@ from toru.wire.plugin_v2 import ErrorCode
 METHODS = frozenset(
     {
         *("kv.get", "kv.set", "kv.delete", "kv.list", "kv.batch"),
-        *("log", "event.emit", "event.subscribe", "task.run", "task.cancel", "config.get"),
+        *("log", "event.emit", "event.subscribe", "task.run", "task.cancel"),
+        *("config.get", "config.set"),
     }
 )
 """What the protocol has."""
@@ -31,9 +32,10 @@ class Refused(Exception):
 
 
 class Store:
-    """The keys of one plugin."""
+    """The keys of one plugin, and its settings, which it cannot change here."""
 
-    def __init__(self) -> None:
+    def __init__(self, config: Mapping[str, Any] | None = None) -> None:
+        self._config = dict(config or {})
         self._entries: dict[str, tuple[str, int]] = {}
         self._version = 0
 
@@ -57,7 +59,7 @@ class Store:
             "kv.delete": self._delete_call,
             "kv.list": self._list_call,
             "kv.batch": self._batch_call,
-            "config.get": lambda _: {},
+            "config.get": lambda _: self._config,
             "log": lambda _: None,
             "event.emit": lambda _: None,
         }

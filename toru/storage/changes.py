@@ -17,9 +17,10 @@ from peewee import fn
 from toru.actors.messages import plugin_storage
 from toru.actors.messages import storage as messages
 from toru.actors.messages.machine_history import SaveMachineHistory
+from toru.actors.messages.plugin_settings import SavePluginSettings
 from toru.actors.runtime import Message
 from toru.errors import BadRequest, Conflict, NotFound
-from toru.storage import machine_history, models, plugin_events
+from toru.storage import machine_history, models, plugin_events, plugin_settings
 from toru.storage.database import UNSTORABLE, execute, is_sqlite
 from toru.storage.models import (
     LOGIN_ATTEMPT_COLUMNS,
@@ -124,6 +125,8 @@ class Changes:
                 return self._plugin_kv.apply(message)
             case plugin_storage.InsertPluginEvent():
                 return plugin_events.insert(self._database, message)
+            case SavePluginSettings():
+                return plugin_settings.save(self._database, message)
             case SaveMachineHistory():
                 return machine_history.save(self._database, message)
             case _:

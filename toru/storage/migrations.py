@@ -18,6 +18,7 @@ from toru.storage.schema_v1 import TABLES, make_first_schema
 from toru.storage.schema_v2 import make_second_schema
 from toru.storage.schema_v3 import make_third_schema
 from toru.storage.schema_v4 import make_fourth_schema
+from toru.storage.schema_v5 import make_fifth_schema
 
 Migration = Callable[[peewee.Database], None]
 
@@ -26,6 +27,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     make_second_schema,
     make_third_schema,
     make_fourth_schema,
+    make_fifth_schema,
 )
 """The step to version 1, the step to version 2, …"""
 

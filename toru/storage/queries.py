@@ -19,10 +19,11 @@ from peewee import Value, fn
 from toru.actors.messages import plugin_storage
 from toru.actors.messages import storage as messages
 from toru.actors.messages.machine_history import ReadMachineHistory
+from toru.actors.messages.plugin_settings import LoadPluginSettings
 from toru.actors.runtime import Message
 from toru.clock import format_time
 from toru.errors import BadRequest
-from toru.storage import machine_history, models, plugin_events, plugin_kv
+from toru.storage import machine_history, models, plugin_events, plugin_kv, plugin_settings
 from toru.storage.models import (
     LOGIN_ATTEMPT_COLUMNS,
     QUICK_ACTION_COLUMNS,
@@ -99,6 +100,8 @@ def answer(database: peewee.Database, message: Message[Any]) -> Any:
             return plugin_kv.list_page(database, message, time.time())
         case plugin_storage.ListPluginEvents():
             return plugin_events.newest(database, message)
+        case LoadPluginSettings():
+            return plugin_settings.load(database, message)
         case ReadMachineHistory():
             return machine_history.read(database, message)
         case _:

@@ -36,7 +36,7 @@ from toru.wire.plugin_streams import Piece, Stream, StreamBook, TooManyRequests
 BODY_IDLE_S = 60.0
 """How long a body may stand still while it is the plugin's turn."""
 MAX_UNSENT_BYTES = 1024 * 1024
-"""With so much still unsent, the plugin does not read, and no request is added."""
+"""With so much still unsent besides data, the plugin does not read, and no request is added."""
 STREAM_CREDIT = 256 * 1024
 CONNECTION_CREDIT = 4 * 1024 * 1024
 
@@ -340,7 +340,9 @@ class Exchange:
     # How it is done
 
     def _check_room(self, unsent_bytes: int) -> None:
-        if self.streams.is_full or unsent_bytes >= MAX_UNSENT_BYTES:
+        # Data waits for credit, which bounds it: uploads under way are no reason to refuse others.
+        data_bytes = self.connection_credit - self._credit
+        if self.streams.is_full or unsent_bytes - data_bytes >= MAX_UNSENT_BYTES:
             raise TooManyRequests("Too many requests wait for this plugin.")
 
     def _begin(

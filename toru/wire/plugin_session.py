@@ -142,6 +142,14 @@ class Session:
             )
         )
 
+    def config(self, config: dict[str, Any]) -> None:
+        """Send changed settings to a plugin that has the feature ``config``.
+
+        Raises:
+            ValueError: they are too large for one message.
+        """
+        self._outbox.send(v2.Config(config=config))
+
     def request(
         self,
         request: HttpRequest,

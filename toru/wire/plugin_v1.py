@@ -63,14 +63,26 @@ def decoder() -> FrameDecoder:
 # To the plugin
 
 
-def lifecycle_init(*, instance_id: str, plugin_socket: str, log_path: str, timestamp: str) -> bytes:
-    """Return the frame of ``lifecycle`` ``init``; it has no answer."""
+def lifecycle_init(
+    *,
+    instance_id: str,
+    plugin_socket: str,
+    log_path: str,
+    timestamp: str,
+    config: dict[str, Any] | None = None,
+) -> bytes:
+    """Return the frame of ``lifecycle`` ``init``; it has no answer.
+
+    A plugin without settings gets no ``config``, as plugins of before there were any know it.
+    """
+    more = {"config": config} if config else {}
     return _lifecycle(
         timestamp,
         action="init",
         instance_id=instance_id,
         plugin_socket=plugin_socket,
         log_path=log_path,
+        **more,
     )
 
 
@@ -141,7 +153,7 @@ def kv_answer(
     return _message("kv", timestamp, payload, request_id)
 
 
-def _lifecycle(timestamp: str, **fields: str) -> bytes:
+def _lifecycle(timestamp: str, **fields: Any) -> bytes:
     return _message("lifecycle", timestamp, {"type": "lifecycle", **fields}, None)
 
 

@@ -71,6 +71,12 @@ class Init(Message, frozen=True, tag="init"):
     deadline_ms: int = 30_000
 
 
+class Config(Message, frozen=True, tag="config"):
+    """All settings of the plugin, after they were changed."""
+
+    config: dict[str, Any]
+
+
 class Ready(Message, frozen=True, tag="ready"):
     pass
 
@@ -180,7 +186,7 @@ class Event(Message, frozen=True, tag="event"):
 
 _KINDS: tuple[type[Message], ...] = (
     *(Hello, HelloOk, Init, Ready, Status, Http, HttpHead, Cancel, Window, WsOpen, WsAccept),
-    *(WsClose, Call, Result, Error, Ping, Pong, Goaway, Shutdown, Health, Event),
+    *(WsClose, Call, Result, Error, Ping, Pong, Goaway, Shutdown, Health, Event, Config),
 )
 _BY_TAG = {str(kind.__struct_config__.tag): kind for kind in _KINDS}
 

@@ -16,6 +16,7 @@ import http.client
 import json
 import os
 import socket
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
@@ -100,9 +101,14 @@ def candidates() -> list[str]:
 
 
 class Finder:
-    """Knows the engine that answered last, and looks for one when it does no more."""
+    """Knows the engine that answered last, and looks for one when it does no more.
 
-    def __init__(self) -> None:
+    Args:
+        chosen: returns the path or address that the settings name; empty for the usual places.
+    """
+
+    def __init__(self, chosen: Callable[[], str] = str) -> None:
+        self._chosen = chosen
         self._known: Engine | None = None
 
     def find(self) -> Engine:
@@ -115,14 +121,16 @@ class Finder:
             return self._known
         self._known = None
         troubles: list[tuple[str, OSError]] = []
-        for path in candidates():
+        chosen = self._chosen()
+        path_of_chosen = chosen[len(_UNIX) :] if chosen.startswith(_UNIX) else chosen
+        for path in [path_of_chosen] if chosen else candidates():
             try:
                 self._known = greet(path)
             except OSError as error:
                 troubles.append((path, error))
             else:
                 return self._known
-        raise NoEngine(_why_none(troubles))
+        raise NoEngine(_why_none(troubles, chosen))
 
     def forget(self) -> None:
         """Look anew the next time."""
@@ -225,7 +233,7 @@ def _lost(engine: Engine, error: Exception, timeout_s: float) -> EngineError:
     return EngineError(f"{engine.name} broke its answer off.")
 
 
-def _why_none(troubles: list[tuple[str, OSError]]) -> str:
+def _why_none(troubles: list[tuple[str, OSError]], chosen: str = "") -> str:
     """Return why no engine answers; what is there but refuses is worth more than what is not."""
     for path, error in troubles:
         if error.errno in (errno.EACCES, errno.EPERM) and not _is_hidden(path):
@@ -233,6 +241,8 @@ def _why_none(troubles: list[tuple[str, OSError]]) -> str:
     for path, error in troubles:
         if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM):
             return f"A container engine should listen at {path}, but {_trouble(error)}."
+    if chosen:
+        return f"There is no socket {chosen}, which the plugin's settings name."
     return (
         "There is no container engine on this machine: neither Docker nor Podman has a socket "
         "here. Docker makes one when it runs; Podman after “systemctl enable --now podman.socket”."

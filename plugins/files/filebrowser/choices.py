@@ -1,22 +1,38 @@
 """What the admin has chosen: the folder, and whether clients may see it.
 
-Kept in a file of the plugin's own folder and not among its keys, which every person who is logged
-in may set from the browser.
+Both are settings of the plugin, which the page changes as well as the administrator's form. They
+are not among its keys, which every person who is logged in may set from the browser.
 
-Runs on: any thread.
+Runs on: any thread but the loop's.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import threading
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from toru_plugin import HttpError, Plugin
+from toru_plugin import CallError, HttpError, Plugin
 
-_FILE = "choices.json"
+SETTINGS = {
+    "type": "object",
+    "properties": {
+        "root": {
+            "type": "string",
+            "format": "path",
+            "title": "Folder on the server",
+            "description": "What is in it and below can be browsed; nothing else.",
+        },
+        "clients_may_read": {
+            "type": "boolean",
+            "title": "Clients may browse, view and download",
+            "default": False,
+        },
+    },
+}
+_OLD_FILE = "choices.json"
+"""Where the choices were kept before there were settings."""
 
 
 class Choices(NamedTuple):
@@ -24,17 +40,15 @@ class Choices(NamedTuple):
 
     Attributes:
         root: the folder's path; None when none was chosen.
-        is_fixed: whether it comes from the plugin's settings, and cannot be changed on its page.
         clients_may_read: whether clients may browse, view and download.
     """
 
     root: str | None
-    is_fixed: bool
     clients_may_read: bool
 
 
-class ChoiceFile:
-    """Reads and writes the choices.
+class ChosenSettings:
+    """Reads and changes the choices.
 
     Args:
         plugin: whose.
@@ -42,7 +56,6 @@ class ChoiceFile:
 
     def __init__(self, plugin: Plugin) -> None:
         self._plugin = plugin
-        self._turn = threading.Lock()
 
     @property
     def folder(self) -> Path:
@@ -54,13 +67,8 @@ class ChoiceFile:
 
     def read(self) -> Choices:
         """Return what holds now."""
-        kept = self._kept()
-        given = self._plugin.config.get("root")
-        is_fixed = isinstance(given, str) and given != ""
-        root = given if is_fixed else kept.get("root")
-        return Choices(
-            root if isinstance(root, str) else None, is_fixed, kept.get("clients_may_read") is True
-        )
+        config = self._plugin.config
+        return Choices(config.get("root") or None, config.get("clients_may_read") is True)
 
     def change(self, wish: Any) -> Choices:
         """Keep what is wished for, and return what holds now.
@@ -72,13 +80,29 @@ class ChoiceFile:
             raise HttpError(400, "Send root, clients_may_read or both.", "bad_request")
         if not isinstance(wish.get("clients_may_read", False), bool):
             raise HttpError(400, "clients_may_read is true or false.", "bad_request")
-        with self._turn:
-            if "root" in wish:
-                if self.read().is_fixed:
-                    raise HttpError(409, "The folder is set in the plugin's settings.", "fixed")
-                wish = {**wish, "root": self.checked(wish["root"])}
-            self._keep({**self._kept(), **wish})
-            return self.read()
+        if "root" in wish:
+            wish = {**wish, "root": self.checked(wish["root"])}
+        self._plugin.set_config(wish)
+        return self.read()
+
+    def take_over(self) -> None:
+        """Have what an earlier version kept in a file of its own become the settings, once."""
+        path = self.folder / _OLD_FILE
+        try:
+            kept = json.loads(path.read_text("utf-8"))
+            values = {name: kept[name] for name in SETTINGS["properties"] if name in kept}
+            self._plugin.set_config({**values, **self._given()})
+            path.replace(path.with_suffix(".json.taken-over"))
+        except FileNotFoundError:
+            return
+        except (OSError, ValueError, TypeError, CallError) as error:
+            self._plugin.log.error("The earlier choices cannot be taken over.", error=str(error))
+        else:
+            self._plugin.log.info("The earlier choices are settings now.")
+
+    def _given(self) -> dict[str, Any]:
+        """Return the settings that say more than the defaults."""
+        return {name: value for name, value in self._plugin.config.items() if value}
 
     def checked(self, root: Any) -> str:
         """Return a path that may be the root, without what links hide.
@@ -104,19 +128,3 @@ class ChoiceFile:
         if real == hub or real in hub.parents or hub in real.parents:
             return "Toru's own data is in this folder. Choose another one."
         return None
-
-    def _kept(self) -> dict[str, Any]:
-        try:
-            found = json.loads((self.folder / _FILE).read_text("utf-8"))
-        except FileNotFoundError:
-            return {}
-        except (OSError, ValueError) as error:
-            self._plugin.log.error("The choices cannot be read.", error=str(error))
-            return {}
-        return found if isinstance(found, dict) else {}
-
-    def _keep(self, choices: dict[str, Any]) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        draft = self.folder / f".{_FILE}"
-        draft.write_text(json.dumps(choices), "utf-8")
-        draft.replace(self.folder / _FILE)

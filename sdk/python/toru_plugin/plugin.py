@@ -16,6 +16,7 @@ from .errors import PluginError
 from .messages import Request, Response
 from .reports import Events, Log, write_line
 from .serving import DEFAULT_MAX_BODY_BYTES, Serving
+from .settings import checked_schema, with_defaults
 from .sockets import MAX_MESSAGE_BYTES
 from .storage import Kv
 
@@ -42,12 +43,14 @@ class Plugin:
         icon: a character, or a name, for the dashboard.
         max_body_bytes: how long a request's body may be that is collected for its handler; longer
             ones are answered with 413. Handlers with ``stream=True`` have no such limit.
+        settings: a JSON Schema of its settings, from which the dashboard draws a form.
 
     Attributes:
         kv: its keys and values; see `Kv`.
         log: its log; see `Log`.
         events: its events; see `Events`.
-        config: what the core has as its configuration; empty with protocol 1.
+        config: the values of its settings, with defaults. A change puts another dict in its place,
+            so whoever has taken it once sees one state of all settings.
         instance_id: the hub's own id, for licence checks; None before the start.
         data_dir: a folder for its files; None when the core names none.
         log_path: the file that its log lines go to.
@@ -67,6 +70,7 @@ class Plugin:
         author: str | None = None,
         icon: str | None = None,
         max_body_bytes: int = DEFAULT_MAX_BODY_BYTES,
+        settings: dict[str, Any] | None = None,
     ) -> None:
         if not _ID.fullmatch(id):
             raise PluginError(f"the id {id!r} must be 1 to 64 letters, digits and hyphens")
@@ -75,13 +79,16 @@ class Plugin:
         self.id, self.name, self.version, self.route = id, name, version, route
         self.author, self.icon = author, icon
         self.kv, self.log, self.events = Kv(self), Log(self), Events(self)
-        self.config: dict[str, Any] = {}
+        self.settings = None if settings is None else checked_schema(settings)
+        self.config: dict[str, Any] = with_defaults(settings, {})
+        self._config_serial = 0
         self.instance_id: str | None = None
         self.data_dir: str | None = None
         self.log_path: str | None = None
         self.protocol: int | None = None
         self.start_hooks: list[Callable[[], Any]] = []
         self.stop_hooks: list[Callable[[], Any]] = []
+        self.config_hooks: list[Callable[[], Any]] = []
         self.health_check: Callable[[], Any] | None = None
         self._serving = Serving(self.log, max_body_bytes)
         self._host: Host | None = None
@@ -200,6 +207,17 @@ class Plugin:
         self.stop_hooks.append(function)
         return function
 
+    def on_config(self, function: Function) -> Function:
+        """Call the decorated function, without arguments, when the settings have changed.
+
+        `config` has the new values then. It is not called at the start, and never twice at once:
+        what changes meanwhile is told by one more call after it. An ``async`` function runs on the
+        loop, a plain one on a thread. Without any such function the core restarts the plugin
+        instead, as it does with protocol 1.
+        """
+        self.config_hooks.append(function)
+        return function
+
     def health(self, function: Function) -> Function:
         """Ask the decorated function for the plugin's health, every 30 seconds (protocol 2).
 
@@ -237,6 +255,7 @@ class Plugin:
             **{field: value for field, value in optional.items() if value is not None},
             "protocols": list(PROTOCOLS),
             "health": self.health_check is not None,
+            **({} if self.settings is None else {"settings": self.settings}),
         }
 
     def run(self, arguments: list[str] | None = None) -> None:
@@ -285,6 +304,32 @@ class Plugin:
             raise PluginError("the plugin does not run yet; use on_start")
         link = self._host.current_link()
         return self._host.run(converted(link.call(method, params), convert))
+
+    def set_config(self, values: dict[str, Any]) -> Any:
+        """Change some of the plugin's own settings, as the administrator's form does.
+
+        Awaited on the loop, simply called elsewhere; protocol 2 only. `config` has the new values
+        afterwards, and `on_config` is called as after any other change.
+
+        Args:
+            values: by name; None puts the default back, what is left out stays.
+
+        Raises:
+            CallError: the schema does not allow a value, and nothing has changed; or as for `call`.
+        """
+        serial = self._config_serial
+
+        def take(config: dict[str, Any]) -> dict[str, Any]:
+            # What the core has told meanwhile is at least as new as its answer.
+            return self.take_config(config) if self._config_serial == serial else self.config
+
+        return self.call("config.set", {"values": values}, take)
+
+    def take_config(self, config: dict[str, Any]) -> dict[str, Any]:
+        """Have these values, with defaults; for the sessions and the test kit."""
+        self._config_serial += 1
+        self.config = with_defaults(self.settings, config)
+        return self.config
 
     def _write_log(self, level: str, message: str, fields: dict[str, Any]) -> None:
         if self._host is None or not self._host.soon(self._pass_log, level, message, fields):

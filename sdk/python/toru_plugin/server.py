@@ -13,7 +13,7 @@ import threading
 import traceback
 from collections.abc import Collection, Coroutine
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Callable
 
 from . import listening
 from .connection import Connection, Session
@@ -81,6 +81,8 @@ class Server:
         self._session: SessionV2 | None = None
         self._exit_code = 0
         self._orphan_timer: asyncio.TimerHandle | None = None
+        self._config_is_news = False
+        self._telling_config = False
 
     async def serve(self) -> int:
         """Listen until something stops the plugin, and return the exit code."""
@@ -207,7 +209,7 @@ class Server:
         plugin.data_dir = _text(init.get("data_dir")) or plugin.data_dir
         plugin.log_path = _text(init.get("log_path")) or plugin.log_path
         if isinstance(init.get("config"), dict):
-            plugin.config = init["config"]
+            plugin.take_config(init["config"])
         if self._begun is None:
             self._begun = self._loop.create_task(self._run_start_hooks())
         return self._begun
@@ -228,6 +230,33 @@ class Server:
         write_line("error", message, fields)
         self._exit_code = code
         self._loop.call_soon(self.stop, "it could not start")
+
+    def configure(self, config: dict[str, Any]) -> None:
+        """Have changed settings, and tell the plugin."""
+        self.plugin.take_config(config)
+        self._config_is_news = True
+        if not self._telling_config:
+            self._telling_config = True
+            self.spawn(self._tell_config())
+
+    async def _tell_config(self) -> None:
+        try:
+            if self._begun is None or not await self._begun:
+                return
+            while self._config_is_news:
+                self._config_is_news = False
+                for hook in self.plugin.config_hooks:
+                    await self._run_config_hook(hook)
+        finally:
+            self._telling_config = False
+
+    async def _run_config_hook(self, hook: Callable[[], Any]) -> None:
+        try:
+            await self._host.invoke_hook(hook)
+        except NeedsConfiguration as error:
+            self._fail_start(EXIT_NEEDS_CONFIGURATION, f"It needs configuration: {error}", {})
+        except Exception:
+            write_line("error", "on_config failed.", {"error": traceback.format_exc()})
 
     async def check_health(self) -> str | None:
         """Return what is wrong with the plugin, or None."""

@@ -127,6 +127,7 @@ class SessionV2:
         missing = {
             "health": plugin.health_check is None,
             "bundle": not plugin.serves("GET", "/bundle.js"),
+            "config": not plugin.config_hooks,  # else the core restarts it after a change
         }
         return [name for name in FEATURES if not missing.get(name)]
 
@@ -139,6 +140,11 @@ class SessionV2:
             self.send({"type": "ready"})
         else:
             self.send_error(0, "INTERNAL", "The plugin could not start; see its log.")
+
+    def _config(self, message: Message) -> None:
+        config = message.get("config")
+        if isinstance(config, dict):
+            self._server.configure(config)
 
     def _ping(self, message: Message) -> None:
         self.send({"type": "pong", "n": message.get("n")})
@@ -198,6 +204,7 @@ class SessionV2:
 _HANDLERS: dict[str, Any] = {
     "hello": SessionV2._hello,
     "init": SessionV2._init,
+    "config": SessionV2._config,
     "result": SessionV2._result,
     "error": SessionV2._error,
     "ping": SessionV2._ping,

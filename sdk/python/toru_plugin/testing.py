@@ -57,7 +57,7 @@ class PluginTest:
     Args:
         plugin: the plugin; it must not run otherwise.
         kv: what is stored at first.
-        config: its configuration.
+        config: the values of its settings; the others have their defaults.
 
     Attributes:
         kv: what is stored now.
@@ -106,7 +106,8 @@ class PluginTest:
         self._host = Host()
         self._host.link = self
         plugin = self.plugin
-        plugin.protocol, plugin.config, plugin.instance_id = 2, self._config, "test"
+        plugin.protocol, plugin.instance_id = 2, "test"
+        plugin.take_config(self._config)
         plugin.attach(self._host)
         for hook in plugin.start_hooks:
             await self._host.invoke_hook(hook)
@@ -120,6 +121,20 @@ class PluginTest:
         self._host.close()
         self._host = None
         self.plugin.attach(None)
+
+    async def configure(self, values: dict[str, Any]) -> None:
+        """Change some settings, as the administrator does; return when ``on_config`` has.
+
+        Args:
+            values: by name; None puts the default back, what is left out stays.
+        """
+        await self.start()
+        assert self._host is not None
+        changed = {**self._config, **values}
+        self._config = {name: value for name, value in changed.items() if value is not None}
+        self.plugin.take_config(self._config)
+        for hook in self.plugin.config_hooks:
+            await self._host.invoke_hook(hook)
 
     def advance(self, seconds: float) -> None:
         """Move the core's clock on, so that keys with a time to live go."""
@@ -222,6 +237,8 @@ class PluginTest:
         if own is None:
             raise CallError("UNKNOWN_TYPE", f"give PluginTest.calls[{method!r}] a function")
         self._expire()
+        if method == "config.set":
+            await self.configure(params["values"])
         return own(self, params)
 
     def log(self, level: str, message: str, fields: dict[str, Any]) -> None:
@@ -305,7 +322,7 @@ class PluginTest:
         self.events.append(Event(params["name"], params["data"]))
 
     def _get_config(self, _: dict[str, Any]) -> dict[str, Any]:
-        return self._config
+        return dict(self.plugin.config)
 
 
 def _request(method: str, target: str, **more: Any) -> Request:
@@ -321,4 +338,5 @@ _METHODS: dict[str, Callable[[PluginTest, dict[str, Any]], Any]] = {
     "kv.batch": PluginTest._kv_batch,
     "event.emit": PluginTest._emit,
     "config.get": PluginTest._get_config,
+    "config.set": PluginTest._get_config,
 }

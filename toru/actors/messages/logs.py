@@ -54,12 +54,17 @@ class LogOutput(Message[None], frozen=True):
         stream: ``stdout`` or ``stderr``.
         pid: the process.
         ended: whether the stream is over, so that a line without an end is complete.
+        secrets: what the lines must not say.
     """
 
     data: bytes
     stream: Literal["stdout", "stderr"]
     pid: int | None
     ended: bool = False
+    secrets: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"LogOutput({len(self.data)} bytes of {self.stream})"
 
 
 class LogPage(msgspec.Struct, frozen=True):

@@ -84,6 +84,8 @@ class PluginView(msgspec.Struct, frozen=True):
         socket_path: where it listens; None for a client.
         has_page: whether there is a bundle that draws its page in the dashboard: its file, or the
             plugin's word; None while that is not known.
+        has_settings: whether it declares settings.
+        needs_settings: whether a setting that it requires has no value.
         sha256: the checksum that its file is held to; None when it was put there by hand.
         installed_at: when it was installed, RFC 3339 UTC.
         previous_version: what a rollback would bring back.
@@ -107,6 +109,8 @@ class PluginView(msgspec.Struct, frozen=True):
     socket_path: str | None
     has_page: bool | None
     figures: PluginFigures
+    has_settings: bool = False
+    needs_settings: bool = False
     sha256: str | None = None
     installed_at: str | None = None
     previous_version: str | None = None

@@ -25,6 +25,7 @@ from toru.actors.runtime import Message
 from toru.domain.permissions import Access
 from toru.errors import BadRequest
 from toru.web.base import ApiHandler, Body, Query, Route, Success
+from toru.web.handlers.plugin_settings import PluginSettingsHandler
 from toru.web.openapi import operation
 
 FORWARDED_BODY_BYTES = 100 * 1024 * 1024
@@ -232,5 +233,6 @@ ROUTES = [
     Route("/api/plugins/{plugin_id}/logs", LogsHandler),
     Route("/api/plugins/{plugin_id}/events", EventsHandler),
     Route("/api/plugins/{plugin_id}/kv", KvHandler),
+    Route("/api/plugins/{plugin_id}/settings", PluginSettingsHandler),
     Route("/api/plugins/{plugin_id}/{rest:path}", ForwardHandler),
 ]
