@@ -193,7 +193,7 @@ def test_the_last_words_of_a_plugin_carry_no_secret(running: Plugins) -> None:
 def test_emitted_events_carry_no_secret(running: Plugins) -> None:
     change(running, "set-live-logs", token=TOKEN)
     with running.hub.websocket() as socket:
-        socket.send({"type": "subscribe", "topics": ["plugin-states"]})
+        socket.send({"type": "subscribe", "topics": ["plugin-emitted/set-live-logs"]})
         socket.send({"type": "ping"})
         socket.read_until("pong")
         call(running, "set-live-logs", "event.emit", name="n", data={"t": f"<{TOKEN}>"})
