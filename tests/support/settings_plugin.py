@@ -39,6 +39,7 @@ SETTINGS: dict[str, Any] = {
             "default": "https://example.org/",
         },
         "token": {"type": "string", "title": "Token", "writeOnly": True, "minLength": 8},
+        "phrase": {"type": "string", "title": "Passphrase", "format": "password"},
         "every_s": {"type": "integer", "title": "Look every", "minimum": 1, "default": 60},
         "share": {"type": "number", "title": "Share", "exclusiveMinimum": 0, "maximum": 1},
         "loud": {"type": "boolean", "title": "Loud", "default": False},

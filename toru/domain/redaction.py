@@ -21,6 +21,9 @@ MIN_CHARS = 4
 MIN_LINE_CHARS = 8
 """So long a line of a secret of several lines must be to be taken out where it stands alone."""
 
+MAX_LINES = 64
+"""Of a longer secret, so many of its longest lines; each makes the search take longer."""
+
 _MAX_DEPTH = 64
 
 
@@ -85,6 +88,6 @@ def _forms(secret: str) -> Iterator[str]:
     lines = [line.strip() for line in secret.splitlines()]
     if len(lines) > 1:
         # The first and last lines of keys and certificates say what they are, and are no secret.
-        yield from (
-            line for line in lines if len(line) >= MIN_LINE_CHARS and not line.startswith("-----")
-        )
+        telling = [each for each in lines if not each.startswith("-----")]
+        longest = sorted(set(telling), key=len, reverse=True)[:MAX_LINES]
+        yield from (line for line in longest if len(line) >= MIN_LINE_CHARS)
