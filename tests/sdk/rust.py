@@ -20,17 +20,20 @@ from toru.cli.plugin_build import build_plugin
 ROOT = Path(__file__).parents[2]
 PLACE = ROOT / "build/rust"
 LIBRARY = Path("sdk/rust/toru-plugin-api")
+LICENCES = Path("sdk/rust/toru-plugin-licence")
 HELLO = Path("plugins/hello-plugin-rust")
 SAMPLE = Path("tests/sdk/rust_sample")
-CRATES = ("serde", "serde_derive", "serde_json", "tokio", "tokio-macros")
-PACKAGES = "librust-tokio-dev librust-serde-dev librust-serde-json-dev"
+CRATES = ("ring", "serde", "serde_derive", "serde_json", "tokio", "tokio-macros")
+PACKAGES = "librust-ring-dev librust-tokio-dev librust-serde-dev librust-serde-json-dev"
+FLAGS = (*DEBIAN_FLAGS, "--config=profile.release.package.toru-plugin-api.opt-level=0")
+"""The library is compiled for each of its changes, several times as fast like this."""
 ENVIRONMENT = {
     "CARGO_TARGET_DIR": str(PLACE / "target"),
     # The same for all of them, so that the crates are built once.
     "CARGO_PROFILE_RELEASE_OPT_LEVEL": "1",
     "CARGO_PROFILE_RELEASE_STRIP": "true",
     "RUSTDOCFLAGS": "-D warnings",
-    FLAGS_VARIABLE: " ".join(f'"{flag}"' for flag in DEBIAN_FLAGS),
+    FLAGS_VARIABLE: " ".join(f'"{flag}"' for flag in FLAGS),
 }
 
 
@@ -80,14 +83,26 @@ def build(folder: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
     copied(LIBRARY)
+    copied(LICENCES)
     return build_plugin(folder if folder.is_absolute() else copied(folder), out).path
 
 
-def cargo(*arguments: str) -> str:
-    """Run cargo on the library, and return what it prints; it must not fail."""
+def build_source(name: str, manifest: str, program: str, out: Path) -> Path:
+    """Build a plugin of a page for authors, which lies beside the libraries there."""
+    folder = PLACE / "source/sdk" / name
+    (folder / "src").mkdir(parents=True, exist_ok=True)
+    (folder / "Cargo.toml").write_text(manifest)
+    (folder / "src/main.rs").write_text(program)
+    with pytest.MonkeyPatch.context() as patch:
+        return build(folder, out, patch)
+
+
+def cargo(*arguments: str, folder: Path = LIBRARY) -> str:
+    """Run cargo on a library, and return what it prints; it must not fail."""
+    copied(LIBRARY)
     result = subprocess.run(
-        ["cargo", *arguments, *DEBIAN_FLAGS],
-        cwd=copied(LIBRARY),
+        ["cargo", *arguments, *FLAGS],
+        cwd=copied(folder),
         env=os.environ | ENVIRONMENT,
         stdin=subprocess.DEVNULL,
         capture_output=True,

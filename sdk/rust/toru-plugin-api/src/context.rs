@@ -47,7 +47,7 @@ impl PluginContext {
         self.server.facts().instance_id.clone()
     }
 
-    /// Returns the plugin's settings (version 2).
+    /// Returns the plugin's settings as they are now (version 2).
     pub fn config(&self) -> Value {
         self.server.facts().config.clone()
     }
@@ -85,6 +85,15 @@ impl PluginContext {
             return Ok(());
         }
         self.call("event.emit", json!({"name": name, "data": data})).await.map(drop)
+    }
+
+    /// Has events of a name come to [`handle_event`](crate::ToruPlugin::handle_event) from now on
+    /// (version 2).
+    ///
+    /// # Errors
+    /// The core refuses it.
+    pub async fn subscribe(&self, name: &str) -> Result<(), PluginError> {
+        self.call("event.subscribe", json!({ "name": name })).await.map(drop)
     }
 
     /// Writes a line into the plugin's log, with more fields (a JSON object, or null). Never waits.

@@ -1,4 +1,4 @@
-//! The requests of one connection of version 2, and the bytes of their bodies.
+//! The requests and WebSockets of one connection of version 2, and the bytes of their bodies.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,46 +6,48 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::{json, Map, Value};
-use tokio::sync::{mpsc, oneshot, Semaphore};
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
+use crate::body::{Chunk, Inbox, Incoming, RequestBody};
 use crate::calls::lock;
+use crate::credit::{Allowance, Credit, Taken};
 use crate::error::PluginError;
 use crate::frame::{encode, encode_data, Data, FLAG_END};
-use crate::http::{Body, HttpRequest, HttpResponse, Piece};
-use crate::outgoing::gone;
+use crate::http::{Body, HttpRequest, HttpResponse};
+use crate::outgoing::{gone, Slot};
+use crate::pieces::Pieces;
 use crate::server::Server;
 use crate::session_v2::{Limits, Voice};
+use crate::socket::{SocketSender, WebSocket, ABNORMAL, FAILED, GOING_AWAY, NORMAL, POLICY};
 
 const DEFAULT_DEADLINE_MS: u64 = 30_000;
 /// Longer bodies are sent in pieces, so that they hold up no other answer.
 const MAX_INLINE_BYTES: usize = 128 * 1024;
+/// How long the handler of a WebSocket may go on after the other side has closed it.
+const CLOSE_GRACE: Duration = Duration::from_secs(5);
 
-/// A request that is not answered yet.
+/// A request that is not answered yet, or a WebSocket.
 struct Stream {
     task: Option<JoinHandle<()>>,
-    body: Option<Incoming>,
-    credit: Arc<Semaphore>,
+    inbox: Option<Inbox>,
+    /// Told when the whole body is there, from when on there is a time limit.
+    is_whole: Option<oneshot::Sender<()>>,
+    credit: Arc<Credit>,
+    socket: Option<SocketSender>,
     lasts: bool,
 }
 
-/// The body of a request, until it is whole or too long.
-struct Incoming {
-    bytes: Vec<u8>,
-    spent: usize,
-    whole: oneshot::Sender<Option<Vec<u8>>>,
-}
-
-/// The requests of one connection.
+/// The requests and WebSockets of one connection.
 pub(crate) struct Exchange {
     server: Arc<Server>,
     voice: Voice,
     limits: Limits,
     streams: Mutex<HashMap<u32, Stream>>,
     draining: AtomicBool,
-    credit: Semaphore,
-    spent: Mutex<usize>,
+    credit: Credit,
+    allowance: Allowance,
 }
 
 impl Exchange {
@@ -56,8 +58,8 @@ impl Exchange {
             limits,
             streams: Mutex::default(),
             draining: AtomicBool::new(false),
-            credit: Semaphore::new(limits.connection_credit),
-            spent: Mutex::new(0),
+            credit: Credit::new(limits.connection_credit),
+            allowance: Allowance::new(limits.connection_credit),
         })
     }
 
@@ -68,20 +70,39 @@ impl Exchange {
         self: &Arc<Self>,
         message: &Map<String, Value>,
     ) -> Result<(), PluginError> {
+        if let Some((id, request)) = self.take_request(message).await? {
+            self.begin(id, request, message);
+        }
+        Ok(())
+    }
+
+    /// Takes a WebSocket; an error ends the connection.
+    pub async fn take_socket(
+        self: &Arc<Self>,
+        message: &Map<String, Value>,
+    ) -> Result<(), PluginError> {
+        let mut message = message.clone();
+        message.insert("method".into(), "GET".into());
+        if let Some((id, request)) = self.take_request(&message).await? {
+            self.begin_socket(id, request);
+        }
+        Ok(())
+    }
+
+    async fn take_request(
+        &self,
+        message: &Map<String, Value>,
+    ) -> Result<Option<(u32, HttpRequest)>, PluginError> {
         let id = self.new_id(message.get("id"))?;
         if let Some((code, sentence)) = self.refusal() {
             self.voice.send_error(id.into(), code, sentence, true).await;
-            return Ok(());
+            return Ok(None);
         }
-        let request = match HttpRequest::from_fields(message) {
-            Some(request) => request,
-            None => {
-                self.voice.send_error(id.into(), "INTERNAL", "That is no request.", false).await;
-                return Ok(());
-            }
-        };
-        self.begin(id, request, message);
-        Ok(())
+        let request = HttpRequest::from_fields(message);
+        if request.is_none() {
+            self.voice.send_error(id.into(), "INTERNAL", "That is no request.", false).await;
+        }
+        Ok(request.map(|request| (id, request)))
     }
 
     fn new_id(&self, id: Option<&Value>) -> Result<u32, PluginError> {
@@ -106,60 +127,101 @@ impl Exchange {
         }
     }
 
-    fn begin(self: &Arc<Self>, id: u32, mut request: HttpRequest, message: &Map<String, Value>) {
-        let text = message.get("text").and_then(Value::as_str).unwrap_or("");
-        request.body = text.as_bytes().to_vec();
+    fn begin(self: &Arc<Self>, id: u32, request: HttpRequest, message: &Map<String, Value>) {
         let deadline_ms = message.get("deadline_ms").and_then(Value::as_u64);
         let deadline = Duration::from_millis(deadline_ms.unwrap_or(DEFAULT_DEADLINE_MS));
-        let is_stream = message.get("body").and_then(Value::as_str) == Some("stream");
-        let (whole, body) = oneshot::channel();
-        let incoming = Incoming { bytes: Vec::new(), spent: 0, whole };
-        let stream = Stream {
-            task: None,
-            body: is_stream.then_some(incoming),
-            credit: Arc::new(Semaphore::new(self.limits.stream_credit)),
-            lasts: false,
-        };
-        lock(&self.streams).insert(id, stream);
-        let exchange = Arc::clone(self);
-        let counted = self.server.work.enter();
-        let task = tokio::spawn(async move {
-            exchange.serve(id, request, is_stream.then_some(body), deadline).await;
-            drop(counted);
-        });
-        if let Some(stream) = lock(&self.streams).get_mut(&id) {
-            stream.task = Some(task);
-        }
-    }
-
-    /// Takes bytes of a body; credit for them is given back as half of it is gone.
-    pub async fn take_data(&self, data: Data) -> Result<(), PluginError> {
-        let add = spend(&mut lock(&self.spent), data.bytes.len(), self.limits.connection_credit)?;
-        self.give_credit(0, add).await?;
-        let add = match lock(&self.streams).get_mut(&data.id) {
-            Some(stream) => self.collect(stream, &data)?,
-            None => 0, // it belongs to a request that is over
-        };
-        self.give_credit(data.id, add).await
-    }
-
-    /// Adds to a body; returns the credit to give back.
-    fn collect(&self, stream: &mut Stream, data: &Data) -> Result<usize, PluginError> {
-        let mut incoming = match stream.body.take() {
-            Some(incoming) => incoming,
-            None => return Ok(0),
-        };
-        let add = spend(&mut incoming.spent, data.bytes.len(), self.limits.stream_credit)?;
-        incoming.bytes.extend_from_slice(&data.bytes);
-        if incoming.bytes.len() > self.server.max_body_bytes() {
-            let _ = incoming.whole.send(None); // whoever waited may have been given up
-        } else if data.flags & FLAG_END != 0 {
-            let _ = incoming.whole.send(Some(incoming.bytes)); // as above
+        let mut stream = self.new_stream();
+        let (told, whole) = oneshot::channel();
+        let body = if message.get("body").and_then(Value::as_str) == Some("stream") {
+            let (inbox, incoming) = Incoming::new(self, id, self.limits.stream_credit);
+            stream.inbox = Some(inbox);
+            stream.is_whole = Some(told);
+            RequestBody::coming(incoming)
         } else {
-            stream.body = Some(incoming);
-            return Ok(add);
+            let _ = told.send(()); // its receiver is the next but one line's
+            RequestBody::whole(message.get("text").and_then(Value::as_str).unwrap_or(""))
+        };
+        let exchange = Arc::clone(self);
+        self.spawn(id, stream, async move {
+            exchange.serve(id, request, body, whole, deadline).await;
+        });
+    }
+
+    fn begin_socket(self: &Arc<Self>, id: u32, request: HttpRequest) {
+        let mut stream = self.new_stream();
+        let (inbox, incoming) = Incoming::new(self, id, self.limits.stream_credit);
+        let sender = SocketSender::new(self, id, Arc::clone(&stream.credit));
+        stream.inbox = Some(inbox);
+        stream.socket = Some(sender.clone());
+        let socket = WebSocket::new(request, sender.clone(), incoming);
+        let exchange = Arc::clone(self);
+        self.spawn(id, stream, async move { exchange.serve_socket(id, socket, sender).await });
+    }
+
+    fn new_stream(&self) -> Stream {
+        Stream {
+            task: None,
+            inbox: None,
+            is_whole: None,
+            credit: Arc::new(Credit::new(self.limits.stream_credit)),
+            socket: None,
+            lasts: false,
         }
-        Ok(0)
+    }
+
+    fn spawn<F>(&self, id: u32, stream: Stream, work: F)
+    where
+        F: std::future::Future<Output = ()> + Send + 'static,
+    {
+        let counted = self.server.work.enter();
+        let mut streams = lock(&self.streams); // so that it does not end before it is there
+        let entry = streams.entry(id).or_insert(stream);
+        entry.task = Some(tokio::spawn(async move {
+            work.await;
+            drop(counted);
+        }));
+    }
+
+    /// Takes bytes of a body or a message; those of the connection give credit back at once, so
+    /// that no stream holds up another.
+    pub async fn take_data(&self, data: Data) -> Result<(), PluginError> {
+        self.allowance.spend(data.bytes.len())?;
+        self.give_credit(0, self.allowance.take(data.bytes.len())).await?;
+        let id = data.id;
+        let (add, flooded) = self.pass_on(data)?;
+        if let Some(socket) = flooded {
+            socket.close_with(POLICY).await;
+        }
+        self.give_credit(id, add).await
+    }
+
+    /// Leaves bytes for whoever reads them; returns the credit to give back when nobody does.
+    fn pass_on(&self, data: Data) -> Result<(usize, Option<SocketSender>), PluginError> {
+        let mut streams = lock(&self.streams);
+        let stream = match streams.get_mut(&data.id) {
+            Some(stream) => stream,
+            None => return Ok((0, None)), // it belongs to a request that is over
+        };
+        let inbox = match &stream.inbox {
+            Some(inbox) => inbox,
+            None => return Ok((0, None)), // nothing was to follow
+        };
+        let (size, ends) = (data.bytes.len(), data.flags & FLAG_END != 0);
+        inbox.allowance.spend(size)?;
+        if size == 0 && !ends && stream.socket.is_none() {
+            return Ok((0, None));
+        }
+        let flooded = stream.socket.clone().filter(|socket| socket.came(&data.bytes));
+        let sent = inbox.chunks.send(Chunk { bytes: data.bytes, flags: data.flags });
+        let add = if sent.is_err() { inbox.allowance.take(size) } else { 0 };
+        if ends && stream.socket.is_none() {
+            stream.inbox = None;
+            if let Some(is_whole) = stream.is_whole.take() {
+                let _ = is_whole.send(()); // the answer may have begun already
+            }
+            return Ok((0, None));
+        }
+        Ok((add, flooded))
     }
 
     async fn give_credit(&self, id: u32, add: usize) -> Result<(), PluginError> {
@@ -169,13 +231,27 @@ impl Exchange {
         self.voice.send(json!({"type": "window", "id": id, "add": add})).await
     }
 
+    /// Gives credit back for what was read, unless nothing is to follow.
+    pub fn give_credit_soon(self: &Arc<Self>, id: u32, add: usize) {
+        let is_wanted =
+            || lock(&self.streams).get(&id).map_or(false, |stream| stream.inbox.is_some());
+        if add == 0 || !is_wanted() {
+            return;
+        }
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let exchange = Arc::clone(self);
+            runtime.spawn(async move { exchange.give_credit(id, add).await });
+        }
+    }
+
     /// Takes credit; of what is over, nothing comes of it.
     pub fn take_window(&self, id: u32, message: &Map<String, Value>) {
-        let add = message.get("add").and_then(Value::as_u64).unwrap_or(0) as usize;
+        let add = message.get("add").and_then(Value::as_u64).unwrap_or(0);
+        let add = usize::try_from(add).unwrap_or(usize::MAX);
         if id == 0 {
-            add_credit(&self.credit, add, self.limits.connection_credit);
+            self.credit.add(add);
         } else if let Some(stream) = lock(&self.streams).get(&id) {
-            add_credit(&stream.credit, add, self.limits.stream_credit);
+            stream.credit.add(add);
         }
     }
 
@@ -183,9 +259,19 @@ impl Exchange {
     pub async fn cancel(&self, id: u32) {
         if let Some(stream) = self.finish(id) {
             stream.give_up();
-            self.voice
-                .send_error(id.into(), "CANCELLED", "The request was cancelled.", false)
-                .await;
+            let sentence = "The request was cancelled.";
+            self.voice.send_error(id.into(), "CANCELLED", sentence, false).await;
+        }
+    }
+
+    /// Takes it that the browser, or the core, has closed a WebSocket.
+    pub fn lose_socket(&self, id: u32, message: &Map<String, Value>) {
+        let code = message.get("code").and_then(Value::as_u64);
+        let code = code.and_then(|code| u16::try_from(code).ok()).unwrap_or(ABNORMAL);
+        let is_socket =
+            lock(&self.streams).get(&id).map_or(false, |stream| stream.socket.is_some());
+        if let Some(stream) = self.finish(id).filter(|_| is_socket) {
+            stream.lose(code);
         }
     }
 
@@ -200,14 +286,20 @@ impl Exchange {
         for (_, stream) in streams {
             stream.give_up();
         }
+        self.credit.close();
     }
 
-    /// Ends event streams, which would not end by themselves.
+    /// Ends event streams and WebSockets, which would not end by themselves.
     pub async fn end_lasting(&self) {
-        let lasting = |(id, stream): (&u32, &Stream)| stream.lasts.then_some(*id);
+        let lasting = |(id, stream): (&u32, &Stream)| {
+            (stream.lasts || stream.socket.is_some()).then(|| (*id, stream.socket.clone()))
+        };
         let lasting: Vec<_> = lock(&self.streams).iter().filter_map(lasting).collect();
-        for id in lasting {
-            self.cancel(id).await;
+        for (id, socket) in lasting {
+            match socket {
+                Some(socket) => socket.close_with(GOING_AWAY).await,
+                None => self.cancel(id).await,
+            }
         }
     }
 
@@ -221,24 +313,22 @@ impl Exchange {
     async fn serve(
         &self,
         id: u32,
-        mut request: HttpRequest,
-        body: Option<oneshot::Receiver<Option<Vec<u8>>>>,
+        request: HttpRequest,
+        body: RequestBody,
+        whole: oneshot::Receiver<()>,
         deadline: Duration,
     ) {
-        if let Some(body) = body {
-            request.body = match body.await {
-                Ok(Some(body)) => body,
-                Ok(None) => return self.send(id, too_large(), "An upload").await,
-                Err(_) => return, // the request was given up
-            };
-        } else if request.body.len() > self.server.max_body_bytes() {
-            return self.send(id, too_large(), "An upload").await;
-        }
         let what = format!("{} {}", request.method, request.path);
         let context = self.server.context(None);
-        match timeout(deadline, self.server.answer(request, context)).await {
-            Ok(response) => self.send(id, response, &what).await,
-            Err(_) => {
+        let late = async {
+            let _ = whole.await; // nobody will say so only when the request is given up
+            sleep(deadline).await;
+        };
+        tokio::select! {
+            response = self.server.answer(request, body, context) => {
+                self.send(id, response, &what).await;
+            }
+            _ = late => {
                 if self.finish(id).is_some() {
                     let sentence = format!("No answer within {} s.", deadline.as_secs_f64());
                     self.voice.send_error(id.into(), "DEADLINE", &sentence, false).await;
@@ -270,7 +360,7 @@ impl Exchange {
                 }
                 head["body"] = "stream".into();
                 self.voice.send(head).await?;
-                self.send_data(id, &body, FLAG_END).await
+                self.send_body(id, &body, true).await
             }
             Body::Pieces(pieces) => {
                 head["body"] = "stream".into();
@@ -278,7 +368,7 @@ impl Exchange {
                     stream.lasts = lasts;
                 }
                 self.voice.send(head).await?;
-                self.send_pieces(id, pieces).await
+                self.send_pieces(id, *pieces).await
             }
         }
     }
@@ -291,45 +381,46 @@ impl Exchange {
         encode(&head, self.limits.json_bytes).ok() // JSON may make it longer than that
     }
 
-    async fn send_pieces(
-        &self,
-        id: u32,
-        mut pieces: mpsc::Receiver<Piece>,
-    ) -> Result<(), PluginError> {
-        while let Some(piece) = pieces.recv().await {
-            match piece {
-                Piece::Data(data) if data.is_empty() => {}
-                Piece::Data(data) => self.send_data(id, &data, 0).await?,
-                Piece::Broken => return Err("the handler has broken the body off".into()),
-            }
+    async fn send_pieces(&self, id: u32, mut pieces: Pieces) -> Result<(), PluginError> {
+        while let Some(piece) = pieces.next().await? {
+            self.send_body(id, &piece, false).await?;
         }
         self.send_last(id, encode_data(id, FLAG_END, b"")).await
     }
 
-    /// Sends data in frames as credit allows; `flags` are those of the last.
-    async fn send_data(&self, id: u32, data: &[u8], flags: u8) -> Result<(), PluginError> {
-        let limits = self.limits;
-        // Half of the credit always comes back, however little of it a core gives at a time.
-        let room = (limits.stream_credit / 4).min(limits.connection_credit / 4).max(1);
-        let mut pieces = data.chunks(limits.data_bytes.min(room)).peekable();
-        while let Some(piece) = pieces.next() {
-            let credit = lock(&self.streams).get(&id).map(|stream| Arc::clone(&stream.credit));
-            let credit = credit.ok_or_else(gone)?;
-            let own = credit.acquire_many(piece.len() as u32).await.map_err(|_| gone())?;
-            let shared = self.credit.acquire_many(piece.len() as u32).await.map_err(|_| gone())?;
-            if flags & FLAG_END != 0 && pieces.peek().is_none() {
-                self.send_last(id, encode_data(id, flags, piece)).await?;
+    /// Sends bytes of a body in frames, as credit allows.
+    async fn send_body(&self, id: u32, data: &[u8], is_last: bool) -> Result<(), PluginError> {
+        let credit = lock(&self.streams).get(&id).map(|stream| Arc::clone(&stream.credit));
+        let credit = credit.ok_or_else(gone)?;
+        let mut rest = data;
+        while !rest.is_empty() {
+            let (own, shared) = self.take_credit(&credit, rest.len()).await?;
+            let (piece, after) = rest.split_at(shared.count);
+            if is_last && after.is_empty() {
+                self.send_last(id, encode_data(id, FLAG_END, piece)).await?;
             } else {
                 self.voice.outgoing.slot().await?.send(encode_data(id, 0, piece));
             }
             // Before this line it would come back by itself when the request is given up.
-            own.forget();
-            shared.forget();
+            own.spend(piece.len());
+            shared.spend(piece.len());
+            rest = after;
         }
-        if data.is_empty() && flags & FLAG_END != 0 {
-            self.send_last(id, encode_data(id, flags, b"")).await?;
+        if data.is_empty() && is_last {
+            self.send_last(id, encode_data(id, FLAG_END, b"")).await?;
         }
         Ok(())
+    }
+
+    /// Takes credit of a stream and at most as much of the connection.
+    async fn take_credit<'a>(
+        &'a self,
+        credit: &'a Credit,
+        size: usize,
+    ) -> Result<(Taken<'a>, Taken<'a>), PluginError> {
+        let own = credit.take(size.min(self.limits.data_bytes)).await?;
+        let shared = self.credit.take(own.count).await?;
+        Ok((own, shared))
     }
 
     /// Sends a request's last frame, unless the request has been given up meanwhile.
@@ -340,53 +431,118 @@ impl Exchange {
         }
         Ok(())
     }
-}
 
-impl Stream {
-    fn give_up(&self) {
-        if let Some(task) = &self.task {
-            task.abort();
+    // WebSockets
+
+    async fn serve_socket(&self, id: u32, socket: WebSocket, sender: SocketSender) {
+        let what = format!("WebSocket {}", socket.request().path);
+        let outcome = self.server.serve_socket(socket, self.server.context(None)).await;
+        let is_over = sender.close_code().is_some();
+        match outcome {
+            Ok(()) => {
+                if sender.accept().await.is_ok() {
+                    sender.close_with(NORMAL).await;
+                }
+            }
+            Err(PluginError::Call { code, .. }) if is_over && code == "CANCELLED" => {}
+            Err(error) if !is_over && !sender.is_accepted() => {
+                self.send(id, self.server.failure(&what, error), &what).await;
+            }
+            Err(error) => {
+                self.server.failed(&what, &error.to_string());
+                sender.close_with(FAILED).await;
+            }
+        }
+    }
+
+    /// Waits for room for one frame.
+    pub async fn slot(&self) -> Result<Slot<'_>, PluginError> {
+        self.voice.outgoing.slot().await
+    }
+
+    /// Says that a WebSocket is taken.
+    pub fn accept_socket(&self, id: u32, slot: Slot<'_>) -> Result<(), PluginError> {
+        let accept = encode(&json!({"type": "ws_accept", "id": id}), self.limits.json_bytes)?;
+        let mut streams = lock(&self.streams);
+        streams.get_mut(&id).ok_or_else(gone)?.lasts = true;
+        slot.send(accept);
+        Ok(())
+    }
+
+    /// Says that a WebSocket is closed.
+    pub async fn close_socket(&self, id: u32, code: u16) {
+        if self.finish(id).is_some() {
+            let close = json!({"type": "ws_close", "id": id, "code": code});
+            let _ = self.voice.send(close).await; // a core that has left needs to hear nothing
+        }
+    }
+
+    /// Sends a message in frames, as credit allows; `has_begun` tells that half of it is out.
+    pub async fn send_message(
+        &self,
+        id: u32,
+        credit: &Credit,
+        data: &[u8],
+        flags: u8,
+        has_begun: &AtomicBool,
+    ) -> Result<(), PluginError> {
+        let mut rest = data;
+        loop {
+            let taken = match rest.len() {
+                0 => None,
+                size => Some(self.take_credit(credit, size).await?),
+            };
+            let (piece, after) =
+                rest.split_at(taken.as_ref().map_or(0, |(_, shared)| shared.count));
+            let frame_flags = if after.is_empty() { flags } else { flags & !FLAG_END };
+            let slot = self.slot().await?;
+            if !lock(&self.streams).contains_key(&id) {
+                return Err(gone());
+            }
+            slot.send(encode_data(id, frame_flags, piece));
+            has_begun.store(!after.is_empty(), Ordering::SeqCst);
+            if let Some((own, shared)) = taken {
+                own.spend(piece.len());
+                shared.spend(piece.len());
+            }
+            if after.is_empty() {
+                return Ok(());
+            }
+            rest = after;
         }
     }
 }
 
-fn too_large() -> HttpResponse {
-    HttpResponse::error(413, "too_large", "The body is too large.")
-}
-
-/// Counts received bytes; returns what to give back: all, as soon as it is half of the credit.
-fn spend(spent: &mut usize, size: usize, limit: usize) -> Result<usize, PluginError> {
-    *spent += size;
-    if *spent > limit {
-        return Err(PluginError::protocol("FLOW", "data beyond the credit"));
-    }
-    if *spent * 2 < limit {
-        return Ok(0);
-    }
-    Ok(std::mem::take(spent))
-}
-
-fn add_credit(credit: &Semaphore, add: usize, limit: usize) {
-    credit.add_permits(add.min(limit.saturating_sub(credit.available_permits())));
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn credit_comes_back_when_half_is_gone_and_more_than_all_is_a_fault() {
-        let mut spent = 0;
-        assert_eq!(spend(&mut spent, 40, 100).unwrap(), 0);
-        assert_eq!(spend(&mut spent, 20, 100).unwrap(), 60);
-        assert_eq!(spent, 0);
-        assert!(spend(&mut spent, 101, 100).is_err());
+impl Stream {
+    fn give_up(self) {
+        self.credit.close();
+        match &self.socket {
+            Some(socket) if socket.is_accepted() => self.lose(ABNORMAL),
+            Some(socket) => {
+                socket.lose(ABNORMAL);
+                self.abort();
+            }
+            None => self.abort(),
+        }
     }
 
-    #[test]
-    fn credit_for_what_was_never_sent_counts_for_nothing() {
-        let credit = Semaphore::new(10);
-        add_credit(&credit, usize::MAX, 10);
-        assert_eq!(credit.available_permits(), 10);
+    /// Lets the handler of a WebSocket come to its end, but not for ever.
+    fn lose(self, code: u16) {
+        if let Some(socket) = &self.socket {
+            socket.lose(code);
+        }
+        if let Some(mut task) = self.task {
+            tokio::spawn(async move {
+                if timeout(CLOSE_GRACE, &mut task).await.is_err() {
+                    task.abort();
+                }
+            });
+        }
+    }
+
+    fn abort(&self) {
+        if let Some(task) = &self.task {
+            task.abort();
+        }
     }
 }

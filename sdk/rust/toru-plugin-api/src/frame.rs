@@ -21,6 +21,7 @@ pub const MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024;
 pub(crate) const MAX_JSON_BYTES_V2: usize = 1024 * 1024;
 pub(crate) const MAX_DATA_BYTES: usize = 64 * 1024;
 pub(crate) const FLAG_END: u8 = 1;
+pub(crate) const FLAG_TEXT: u8 = 2;
 
 const DATA_HEAD_BYTES: usize = 8;
 const DATA_START: u8 = 1;

@@ -1,15 +1,16 @@
 //! Requests as handlers see them, and the answers that they give.
 
 use std::borrow::Cow;
+use std::future::Future;
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::Serialize;
 use serde_json::{json, Value};
-use tokio::sync::mpsc;
 
 use crate::error::PluginError;
-
-const EVENT_STREAM: &str = "text/event-stream";
+use crate::events::{EventSender, EVENT_STREAM, SILENCE};
+use crate::pieces::{BodySender, Pieces};
 
 /// Header fields in their order; names may repeat.
 pub type Headers = Vec<(String, String)>;
@@ -138,13 +139,7 @@ fn decoded(text: &str) -> String {
 pub(crate) enum Body {
     None,
     Whole(Vec<u8>),
-    Pieces(mpsc::Receiver<Piece>),
-}
-
-#[derive(Debug)]
-pub(crate) enum Piece {
-    Data(Vec<u8>),
-    Broken,
+    Pieces(Box<Pieces>),
 }
 
 /// An answer.
@@ -178,16 +173,71 @@ impl HttpResponse {
         Ok(HttpResponse::bytes("application/json", serde_json::to_vec(value)?))
     }
 
-    /// Returns a 200 whose body is sent piece by piece while the browser takes it, and what to send
-    /// it with. With version 1 of the protocol the body is collected first.
+    /// Returns a 200 whose body `producer` sends piece by piece while the browser takes it. With
+    /// version 1 of the protocol the body is collected first.
+    ///
+    /// It goes on only as the browser takes what it sends. When the browser leaves, it is dropped.
+    /// An error before the first piece becomes an answer as usual; a later one breaks the body off.
+    ///
+    /// ```
+    /// # use toru_plugin_api::HttpResponse;
+    /// # fn handler() -> HttpResponse {
+    /// HttpResponse::stream_with("text/csv", |body| async move {
+    ///     for n in 0..1_000_000 {
+    ///         body.send(format!("{n},{}\n", n * n)).await?;
+    ///     }
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
+    pub fn stream_with<P, F>(content_type: &str, producer: P) -> Self
+    where
+        P: FnOnce(BodySender) -> F,
+        F: Future<Output = Result<(), PluginError>> + Send + 'static,
+    {
+        let (sender, pieces) = Pieces::new();
+        HttpResponse::of_pieces(content_type, pieces.made_by(producer(sender)))
+    }
+
+    /// Returns a stream of events, which an `EventSource` in the browser receives, and which goes on
+    /// until `producer` ends or the browser leaves; then `producer` is dropped. Silence is filled
+    /// with comments. Version 1 of the protocol has none.
+    ///
+    /// ```
+    /// # use toru_plugin_api::{HttpResponse, ServerEvent};
+    /// # use std::time::Duration;
+    /// # fn handler() -> HttpResponse {
+    /// HttpResponse::events(|events| async move {
+    ///     for count in 0.. {
+    ///         events.send(ServerEvent::json(&count)?.with_event("count")).await?;
+    ///         tokio::time::sleep(Duration::from_secs(1)).await;
+    ///     }
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
+    pub fn events<P, F>(producer: P) -> Self
+    where
+        P: FnOnce(EventSender) -> F,
+        F: Future<Output = Result<(), PluginError>> + Send + 'static,
+    {
+        let (sender, pieces) = Pieces::new();
+        let pieces = pieces.made_by(producer(EventSender(sender)));
+        HttpResponse::of_pieces(EVENT_STREAM, pieces)
+            .with_header("Cache-Control", "no-cache")
+            .with_keep_alive(Some(SILENCE))
+    }
+
+    /// Returns a 200 whose body comes from another task, and what sends it from there. The body is
+    /// whole when that is dropped; [`HttpResponse::stream_with`] sees faults, too.
     ///
     /// ```
     /// # use toru_plugin_api::HttpResponse;
     /// # async fn handler() -> HttpResponse {
-    /// let (response, body) = HttpResponse::stream("text/event-stream");
+    /// let (response, body) = HttpResponse::stream("text/plain");
     /// tokio::spawn(async move {
     ///     let mut count = 0;
-    ///     while body.send(format!("data: {count}\n\n")).await.is_ok() {
+    ///     while body.send(format!("{count}\n")).await.is_ok() {
     ///         tokio::time::sleep(std::time::Duration::from_secs(1)).await;
     ///         count += 1;
     ///     }
@@ -196,10 +246,14 @@ impl HttpResponse {
     /// # }
     /// ```
     pub fn stream(content_type: &str) -> (Self, BodySender) {
-        let (sender, receiver) = mpsc::channel(1);
+        let (sender, pieces) = Pieces::new();
+        (HttpResponse::of_pieces(content_type, pieces), sender)
+    }
+
+    fn of_pieces(content_type: &str, pieces: Pieces) -> Self {
         let mut response = HttpResponse::empty(200).with_header("Content-Type", content_type);
-        response.body = Body::Pieces(receiver);
-        (response, BodySender(sender))
+        response.body = Body::Pieces(Box::new(pieces));
+        response
     }
 
     /// Sets the status, 100 to 599.
@@ -212,6 +266,23 @@ impl HttpResponse {
     pub fn with_header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
+    }
+
+    /// Sets after how much silence a comment is sent on a stream of events; 15 s without it.
+    pub fn with_keep_alive(mut self, silence: Option<Duration>) -> Self {
+        if let Body::Pieces(pieces) = &mut self.body {
+            pieces.keep_alive = silence;
+        }
+        self
+    }
+
+    /// Waits for the first piece of a body that ends by itself, whose fault can be answered then.
+    pub(crate) async fn prepare(&mut self) -> Result<(), PluginError> {
+        let lasts = self.lasts();
+        match &mut self.body {
+            Body::Pieces(pieces) if !lasts => pieces.prepare().await,
+            _ => Ok(()),
+        }
     }
 
     /// Returns an error in the shape that the core's own errors have.
@@ -239,28 +310,6 @@ impl HttpResponse {
         let bad =
             self.headers.iter().find(|(name, value)| !is_token(name) || !is_field_value(value));
         bad.map(|(name, _)| format!("the header {name:?} has characters that it must not have"))
-    }
-}
-
-/// Sends the body of an answer; see [`HttpResponse::stream`]. The body ends when it is dropped.
-#[derive(Debug)]
-pub struct BodySender(mpsc::Sender<Piece>);
-
-impl BodySender {
-    /// Sends a piece when the browser takes it; an error says that nobody wants more.
-    pub async fn send(&self, data: impl Into<Vec<u8>>) -> Result<(), PluginError> {
-        let gone = |_| PluginError::call("CANCELLED", "nobody takes the body any more");
-        self.0.send(Piece::Data(data.into())).await.map_err(gone)
-    }
-
-    /// Waits until nobody wants more of the body.
-    pub async fn closed(&self) {
-        self.0.closed().await;
-    }
-
-    /// Ends the body before its end, so that the browser sees it is not whole.
-    pub async fn abort(self) {
-        let _ = self.0.send(Piece::Broken).await;
     }
 }
 

@@ -12,27 +12,42 @@
 #![cfg_attr(test, deny(warnings))]
 #![forbid(unsafe_code)]
 
+mod body;
 mod calls;
 mod context;
+mod credit;
 mod error;
+mod events;
 mod exchange;
 mod frame;
+mod guarded;
 mod http;
 mod listen;
 mod log;
+mod notices;
 mod outgoing;
+mod pieces;
 mod plugin;
 mod run;
 mod server;
 mod session_v1;
 mod session_v2;
+mod socket;
+pub mod testing;
+mod testing_core;
+mod testing_store;
 
+pub use body::RequestBody;
 pub use context::{KvEntry, KvOptions, KvStore, PluginContext};
 pub use error::PluginError;
+pub use events::{EventSender, ServerEvent};
 pub use frame::{read_message, write_message, Message, MAX_MESSAGE_BYTES};
-pub use http::{BodySender, Headers, HttpRequest, HttpResponse};
+pub use http::{Headers, HttpRequest, HttpResponse};
 pub use listen::listen_on_unix_socket;
 pub use log::LogLevel;
+pub use notices::PluginEvent;
+pub use pieces::BodySender;
 pub use plugin::{KvAction, KvRequest, PluginFuture, PluginMetadata, ToruPlugin};
 pub use run::run;
 pub use server::serve;
+pub use socket::{SocketMessage, SocketSender, WebSocket};

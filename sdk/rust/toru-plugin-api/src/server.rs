@@ -1,13 +1,8 @@
 //! The plugin's process: it listens, starts the plugin when the core says so, and stops in order.
 
-use std::any::Any;
-use std::future::Future;
-use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::path::Path;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard, Weak};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -17,17 +12,21 @@ use tokio::signal::unix::{signal, SignalKind};
 use tokio::sync::{oneshot, watch, OnceCell};
 use tokio::time::{sleep, timeout};
 
+use crate::body::RequestBody;
 use crate::calls::{lock, Outcome};
 use crate::context::PluginContext;
 use crate::error::PluginError;
 use crate::frame::{read_frame, Frame, MAX_MESSAGE_BYTES};
+use crate::guarded::Guarded;
 use crate::http::{Body, HttpRequest, HttpResponse};
 use crate::listen;
 use crate::log::{write_failure, write_line, LogLevel};
+use crate::notices::{self, Notices, PluginEvent};
 use crate::outgoing::{gone, Outgoing};
-use crate::plugin::{PluginFuture, ToruPlugin};
+use crate::plugin::ToruPlugin;
 use crate::session_v1::{self, SessionV1};
 use crate::session_v2::{self, SessionV2};
+use crate::socket::WebSocket;
 
 const EXIT_FAILED: u8 = 1;
 /// EX_CONFIG of sysexits.h; the core does not restart after it.
@@ -50,7 +49,7 @@ pub async fn serve(plugin: impl ToruPlugin, path: impl AsRef<Path>) -> Result<u8
     let mut interrupted = signal(SignalKind::interrupt())?;
     let listener = listen::listen_on_unix_socket(path)?;
     let own = listen::identity(path);
-    let server = Arc::new(Server::new(Box::new(plugin)));
+    let server = Server::start(Box::new(plugin));
     tokio::select! {
         _ = server.stopped() => {}
         _ = terminated.recv() => server.stop("SIGTERM came"),
@@ -81,7 +80,7 @@ async fn accept(server: &Arc<Server>, listener: UnixListener) {
 
 /// Speaks on one connection; the first message decides which version. `taken` is dropped when that
 /// has been taken.
-async fn converse(server: Arc<Server>, stream: UnixStream, taken: oneshot::Sender<()>) {
+pub(crate) async fn converse(server: Arc<Server>, stream: UnixStream, taken: oneshot::Sender<()>) {
     let (read_half, write_half) = stream.into_split();
     let mut reader = BufReader::new(read_half);
     let outgoing = Arc::new(Outgoing::new(write_half, server.open.enter()));
@@ -140,7 +139,7 @@ impl Count {
         Counted(Arc::clone(&self.0))
     }
 
-    async fn none_left(&self) {
+    pub async fn none_left(&self) {
         let mut seen = self.0.subscribe();
         while *seen.borrow_and_update() > 0 {
             if seen.changed().await.is_err() {
@@ -163,28 +162,42 @@ pub(crate) struct Server {
     link: Mutex<Option<Link>>,
     session: Mutex<Option<Arc<SessionV2>>>,
     started: OnceCell<bool>,
+    has_started: watch::Sender<bool>,
     stopping: watch::Sender<bool>,
     /// What the end waits for: requests, log lines that are being sent.
     pub work: Count,
     open: Count,
     connections: Mutex<Vec<Weak<Outgoing>>>,
+    /// Log lines that are on their way to the core.
+    pub lines: Count,
     exit_code: AtomicU8,
+    /// Why the plugin could not start.
+    pub start_failure: Mutex<Option<PluginError>>,
+    notices: Notices,
 }
 
 impl Server {
-    fn new(plugin: Box<dyn ToruPlugin>) -> Self {
-        Server {
+    /// Returns it; to be called in a tokio runtime.
+    pub fn start(plugin: Box<dyn ToruPlugin>) -> Arc<Self> {
+        let (notices, inbox) = Notices::new();
+        let server = Arc::new(Server {
             plugin,
             facts: RwLock::default(),
             link: Mutex::new(None),
             session: Mutex::new(None),
             started: OnceCell::new(),
+            has_started: watch::channel(false).0,
             stopping: watch::channel(false).0,
             work: Count::new(),
             open: Count::new(),
             connections: Mutex::new(Vec::new()),
+            lines: Count::new(),
             exit_code: AtomicU8::new(0),
-        }
+            start_failure: Mutex::new(None),
+            notices,
+        });
+        tokio::spawn(notices::deliver(Arc::downgrade(&server), inbox));
+        server
     }
 
     pub fn facts(&self) -> RwLockReadGuard<'_, Facts> {
@@ -193,10 +206,6 @@ impl Server {
 
     pub fn has_bundle(&self) -> bool {
         self.plugin.bundle().is_some()
-    }
-
-    pub fn max_body_bytes(&self) -> usize {
-        self.plugin.max_body_bytes()
     }
 
     fn remember(&self, outgoing: &Arc<Outgoing>) {
@@ -220,6 +229,50 @@ impl Server {
         }
     }
 
+    /// Takes it that the settings have changed.
+    pub fn take_config(&self, message: &Map<String, Value>) {
+        if let Some(config) = message.get("config").filter(|config| config.is_object()) {
+            let mut facts = self.facts.write().unwrap_or_else(|poisoned| poisoned.into_inner());
+            facts.config = config.clone();
+            self.notices.config_changed();
+        }
+    }
+
+    /// Takes an event that the plugin has subscribed to.
+    pub fn take_event(&self, message: &Map<String, Value>) {
+        if let Some(lost) = self.notices.event(PluginEvent::of(message)) {
+            let fields = std::iter::once(("event".to_owned(), lost.name.into())).collect();
+            let message = "An event is lost: those before it are not handled yet.";
+            self.log(LogLevel::Warn, message, fields);
+        }
+    }
+
+    pub async fn tell_config(self: &Arc<Self>) {
+        let (config, context) = (self.facts().config.clone(), self.context(None));
+        let told = Guarded(Box::pin(async { self.plugin.on_config(config, context).await })).await;
+        if let Err(error) = told {
+            self.failed("Taking new settings", &error.to_string());
+        }
+    }
+
+    pub async fn tell_event(self: &Arc<Self>, event: PluginEvent) {
+        let (what, context) = (format!("Handling the event {}", event.name), self.context(None));
+        let told = Guarded(Box::pin(async { self.plugin.handle_event(event, context).await }));
+        if let Err(error) = told.await {
+            self.failed(&what, &error.to_string());
+        }
+    }
+
+    /// Waits until the plugin has started.
+    pub async fn started(&self) {
+        let mut seen = self.has_started.subscribe();
+        while !*seen.borrow_and_update() {
+            if seen.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
     /// Starts the plugin unless that was done; returns whether it could start.
     pub async fn begin(self: &Arc<Self>) -> bool {
         *self.started.get_or_init(|| self.init_plugin()).await
@@ -229,11 +282,15 @@ impl Server {
         let context = self.context(None);
         let outcome = Guarded(Box::pin(async { self.plugin.init(context).await })).await;
         let (code, error) = match outcome {
-            Ok(()) => return true,
+            Ok(()) => {
+                self.has_started.send_replace(true);
+                return true;
+            }
             Err(error @ PluginError::NeedsConfiguration(_)) => (EXIT_NEEDS_CONFIGURATION, error),
             Err(error) => (EXIT_FAILED, error),
         };
         write_failure("The plugin cannot start.", &error.to_string());
+        *lock(&self.start_failure) = Some(error);
         self.exit_code.store(code, Ordering::SeqCst);
         let server = Arc::clone(self);
         tokio::spawn(async move { server.stop("it could not start") });
@@ -264,7 +321,8 @@ impl Server {
         }
     }
 
-    async fn end(self: &Arc<Self>) {
+    /// Comes to the end in order: requests, then the plugin, then the connections.
+    pub async fn end(self: &Arc<Self>) {
         let session = lock(&self.session).clone();
         if let Some(session) = session {
             session.end_lasting().await;
@@ -301,14 +359,20 @@ impl Server {
     }
 
     /// Answers a request; what the handler does wrong becomes an answer, too.
-    pub async fn answer(&self, request: HttpRequest, context: PluginContext) -> HttpResponse {
+    pub async fn answer(
+        &self,
+        request: HttpRequest,
+        body: RequestBody,
+        context: PluginContext,
+    ) -> HttpResponse {
         let (is_head, what) =
             (request.method == "HEAD", format!("{} {}", request.method, request.path));
         let mut response = match self.bundle_for(&request) {
             Some(bundle) => bundle,
             None => {
-                let handler = Box::pin(async { self.plugin.handle_http(request, context).await });
-                Guarded(handler).await.unwrap_or_else(|error| self.failure(&what, error))
+                let handler = async { self.plugin.handle_stream(request, body, context).await };
+                let answered = Guarded(Box::pin(handler)).await;
+                answered.unwrap_or_else(|error| self.failure(&what, error))
             }
         };
         if let Some(fault) = response.fault() {
@@ -317,7 +381,19 @@ impl Server {
         if is_head {
             response.body = Body::None;
         }
-        response
+        match response.prepare().await {
+            Ok(()) => response,
+            Err(error) => self.failure(&what, error),
+        }
+    }
+
+    /// Runs the handler of a WebSocket.
+    pub async fn serve_socket(
+        &self,
+        socket: WebSocket,
+        context: PluginContext,
+    ) -> Result<(), PluginError> {
+        Guarded(Box::pin(async { self.plugin.handle_websocket(socket, context).await })).await
     }
 
     fn bundle_for(&self, request: &HttpRequest) -> Option<HttpResponse> {
@@ -327,7 +403,8 @@ impl Server {
         Some(HttpResponse::bytes("text/javascript; charset=utf-8", bundle))
     }
 
-    fn failure(&self, what: &str, error: PluginError) -> HttpResponse {
+    /// Returns what an error of a handler is answered with.
+    pub fn failure(&self, what: &str, error: PluginError) -> HttpResponse {
         match error {
             PluginError::Http { status, code, message } => {
                 HttpResponse::error(status, &code, &message)
@@ -423,23 +500,4 @@ impl Server {
             None => write_line(LogLevel::Info, text, &Map::new()),
         }
     }
-}
-
-/// A method of the plugin, whose panics are errors.
-struct Guarded<'a, T>(PluginFuture<'a, T>);
-
-impl<T> Future for Guarded<'_, T> {
-    type Output = Result<T, PluginError>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let inner = self.0.as_mut();
-        catch_unwind(AssertUnwindSafe(|| inner.poll(context)))
-            .unwrap_or_else(|panic| Poll::Ready(Err(PluginError::Failed(panic_text(&*panic)))))
-    }
-}
-
-fn panic_text(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-    format!("it panicked: {}", text.unwrap_or("with something that is no text"))
 }

@@ -8,10 +8,11 @@ use tokio::io::BufReader;
 use tokio::net::unix::OwnedReadHalf;
 use tokio::sync::oneshot;
 
+use crate::body::RequestBody;
 use crate::calls::{late, Outcome, Waiting};
 use crate::error::PluginError;
 use crate::frame::{encode, read_frame, Frame, Message, MAX_MESSAGE_BYTES};
-use crate::http::{Body, HttpRequest, HttpResponse, Piece};
+use crate::http::{Body, HttpRequest, HttpResponse};
 use crate::log::{write_line, LogLevel};
 use crate::outgoing::{gone, Outgoing};
 use crate::plugin::{KvAction, KvRequest};
@@ -114,7 +115,7 @@ impl SessionV1 {
     }
 
     async fn respond(self: &Arc<Self>, fields: &Map<String, Value>) -> HttpResponse {
-        let mut request = match HttpRequest::from_fields(fields) {
+        let request = match HttpRequest::from_fields(fields) {
             Some(request) => request,
             None => return HttpResponse::error(400, "bad_request", "That is no request."),
         };
@@ -122,15 +123,11 @@ impl SessionV1 {
             self.server.note(1, &Map::new());
         }
         let body = fields.get("body").and_then(Value::as_str).unwrap_or("");
-        if body.len() > self.server.max_body_bytes() {
-            return HttpResponse::error(413, "too_large", "The body is too large.");
-        }
-        request.body = body.as_bytes().to_vec();
         if !self.server.begin().await {
             return HttpResponse::error(503, "unavailable", "The plugin could not start.");
         }
         let context = self.server.context(Some(Arc::downgrade(self)));
-        self.server.answer(request, context).await
+        self.server.answer(request, RequestBody::whole(body), context).await
     }
 
     async fn send_response(&self, id: Option<&str>, response: HttpResponse) {
@@ -261,16 +258,17 @@ fn new_id() -> String {
 }
 
 async fn response_payload(response: HttpResponse) -> Result<Value, PluginError> {
+    let lasts = response.lasts();
     let body = match response.body {
         Body::None => None,
         Body::Whole(body) => Some(body),
+        Body::Pieces(_) if lasts => {
+            return Err("version 1 of the protocol has no streams of events".into());
+        }
         Body::Pieces(mut pieces) => {
             let mut whole = Vec::new();
-            while let Some(piece) = pieces.recv().await {
-                match piece {
-                    Piece::Data(data) => whole.extend_from_slice(&data),
-                    Piece::Broken => return Err("the handler has broken the body off".into()),
-                }
+            while let Some(piece) = pieces.next().await? {
+                whole.extend_from_slice(&piece);
                 if whole.len() > MAX_MESSAGE_BYTES {
                     return Err("the body is too long for version 1 of the protocol".into());
                 }

@@ -17,8 +17,8 @@ use crate::outgoing::Outgoing;
 use crate::server::{tell_broken, Counted, Link, Server};
 
 const PROTOCOL: u64 = 2;
-const FEATURES: [&str; 9] =
-    ["http", "stream", "kv", "log", "event", "task", "config", "health", "bundle"];
+const FEATURES: [&str; 10] =
+    ["http", "stream", "ws", "kv", "log", "event", "task", "config", "health", "bundle"];
 const MAX_ERROR_CHARS: usize = 4096;
 const MAX_LOG_CHARS: usize = 64 * 1024;
 const QUEUED_LOG_LINES: usize = 100;
@@ -63,7 +63,7 @@ struct LogLine {
     level: LogLevel,
     message: String,
     fields: Map<String, Value>,
-    _counted: Counted,
+    _counted: (Counted, Counted),
 }
 
 /// What is spoken over the one connection of version 2; also the way to the core.
@@ -183,6 +183,8 @@ impl SessionV2 {
         let id = message.get("id").and_then(Value::as_u64).unwrap_or(0);
         match message.get("type").and_then(Value::as_str).unwrap_or("") {
             "http" => return self.exchange.take_http(&message).await,
+            "ws_open" => return self.exchange.take_socket(&message).await,
+            "ws_close" => self.exchange.lose_socket(id as u32, &message),
             "cancel" => self.exchange.cancel(id as u32).await,
             "window" => self.exchange.take_window(id as u32, &message),
             "result" => {
@@ -197,6 +199,8 @@ impl SessionV2 {
             "pong" => {}
             "health" => self.tell_health(id),
             "init" => self.init(&message),
+            "config" => self.server.take_config(&message),
+            "event" => self.server.take_event(&message),
             "goaway" => self.exchange.drain(),
             "shutdown" => self.server.stop("the core said shutdown"),
             "hello" => return Err(PluginError::protocol("BAD_FRAME", "hello comes once")),
@@ -258,7 +262,7 @@ impl SessionV2 {
     /// Sends a log line, or writes it to stderr when there are too many to be sent.
     pub fn log(&self, level: LogLevel, message: &str, fields: Map<String, Value>) {
         let message: String = message.chars().take(MAX_LOG_CHARS).collect();
-        let counted = self.server.work.enter();
+        let counted = (self.server.work.enter(), self.server.lines.enter());
         let line = LogLine { level, message, fields, _counted: counted };
         if !self.calls.may_log() {
             return write_line(level, &line.message, &line.fields);

@@ -1,16 +1,18 @@
-//! A plugin that does what the tests of the library want to see.
+//! Plugins that do what the tests of the library want to see; the program's name says which one.
 
 #![deny(warnings)]
 
+mod streams;
+
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use serde_json::{json, Value};
 use tokio::time::sleep;
 use toru_plugin_api::{
     HttpRequest, HttpResponse, KvAction, KvOptions, KvRequest, LogLevel, PluginContext,
-    PluginError, PluginFuture, PluginMetadata, ToruPlugin,
+    PluginError, PluginEvent, PluginFuture, PluginMetadata, ToruPlugin,
 };
 
 #[derive(Default)]
@@ -97,6 +99,11 @@ impl ToruPlugin for Sample {
                     self.is_ill.store(true, Ordering::SeqCst);
                     Ok(HttpResponse::empty(204))
                 }
+                "subscribe" => {
+                    context.subscribe(rest).await?;
+                    Ok(HttpResponse::empty(204))
+                }
+                "licence" => verify(&request.json()?),
                 "events" => Ok(events(context)),
                 "broken" => Ok(broken()),
                 _ => Err(PluginError::not_found()),
@@ -118,6 +125,28 @@ impl ToruPlugin for Sample {
                 }
                 _ => Err("It is for reading and setting only.".into()),
             }
+        })
+    }
+
+    fn on_config(&self, config: Value, context: PluginContext) -> PluginFuture<'_, ()> {
+        Box::pin(async move {
+            context.log(LogLevel::Info, "new settings", config.clone());
+            match config["colour"].as_str() {
+                Some("none") => Err("it is no colour".into()),
+                _ => Ok(()),
+            }
+        })
+    }
+
+    fn handle_event(&self, event: PluginEvent, context: PluginContext) -> PluginFuture<'_, ()> {
+        Box::pin(async move {
+            let PluginEvent { name, data, timestamp, .. } = event;
+            let fields = json!({"name": name, "data": data, "at": timestamp});
+            context.log(LogLevel::Info, "an event", fields);
+            if data == json!("bad") {
+                panic!("it is no event");
+            }
+            Ok(())
         })
     }
 
@@ -204,6 +233,19 @@ fn events(context: PluginContext) -> HttpResponse {
     response
 }
 
+/// Verifies a licence as of a moment, so that the tests can compare what other libraries say.
+fn verify(asked: &Value) -> Result<HttpResponse, PluginError> {
+    let text = |name: &str| asked[name].as_str().unwrap_or("");
+    let now = UNIX_EPOCH + Duration::from_secs(asked["now"].as_u64().unwrap_or(0));
+    let (key, instance, plugin) = (text("key"), text("instance"), text("plugin"));
+    match toru_plugin_licence::verify_at(now, text("text"), key, instance, plugin) {
+        Ok(found) => {
+            HttpResponse::json(&json!([found.instance, found.plugin, found.expires, found.to]))
+        }
+        Err(error) => HttpResponse::json(&json!([error.code(), error.sentence()])),
+    }
+}
+
 fn broken() -> HttpResponse {
     let (response, body) = HttpResponse::stream("text/plain");
     tokio::spawn(async move {
@@ -214,5 +256,10 @@ fn broken() -> HttpResponse {
 }
 
 fn main() -> ExitCode {
-    toru_plugin_api::run(Sample::default())
+    let program = std::env::args().next().unwrap_or_default();
+    if program.ends_with("/streams.binary") {
+        toru_plugin_api::run(streams::Streams::default())
+    } else {
+        toru_plugin_api::run(Sample::default())
+    }
 }
