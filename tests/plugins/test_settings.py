@@ -176,7 +176,7 @@ def test_no_secret_leaves_the_hub_in_an_answer_or_a_log(running: Plugins) -> Non
 def test_emitted_events_carry_no_secret(running: Plugins) -> None:
     change(running, "set-live-logs", token=TOKEN)
     with running.hub.websocket() as socket:
-        socket.send({"type": "subscribe", "topics": ["plugin-states"]})
+        socket.send({"type": "subscribe", "topics": ["plugins"]})
         socket.send({"type": "ping"})
         socket.read_until("pong")
         call(running, "set-live-logs", "event.emit", name="n", data={"t": f"<{TOKEN}>"})
