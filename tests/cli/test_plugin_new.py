@@ -188,7 +188,7 @@ def test_a_shell_script_that_hangs_is_ended_with_all_that_it_started(tmp_path: P
 
 
 @needs_bash
-@pytest.mark.parametrize("guide", ["README.md", "docs/plugins.md", "docs/plugins-python.md"])
+@pytest.mark.parametrize("guide", ["README.md", "docs/plugins-python.md"])
 def test_the_commands_that_the_guides_begin_with_work(tmp_path: Path, guide: str) -> None:
     (tmp_path / "plugins").mkdir()
     blocks = re.findall(r"```sh\n(.*?)```", (ROOT / guide).read_text(), re.DOTALL)
