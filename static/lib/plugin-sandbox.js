@@ -42,6 +42,7 @@ class Frame {
   #loads = 0;
   #timer = 0;
   #isOpen = true;
+  #hasBegun = false;
   /** @type {(() => void)[]} */
   #stops = [];
   /** @type {{resolve: () => void, reject: (error: Error) => void}} */
@@ -108,6 +109,8 @@ class Frame {
   }
 
   #begin() {
+    if (this.#hasBegun) return;
+    this.#hasBegun = true;
     clearTimeout(this.#timer);
     const { user, plugin, path } = this.#api;
     const about = { user, plugin, path: path.value, look: look(this.#api), styles: styles() };

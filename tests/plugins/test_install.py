@@ -44,7 +44,7 @@ def book(plugins: Plugins) -> dict[str, Any]:
 def processes_with(plugins: Plugins, name: str) -> list[int]:
     """Return the processes of a plugin's file, of whichever version."""
     found = processes_of(plugins.folder)
-    return [one.pid for one in found if any(name in part for part in one.cmdline())]
+    return [one.pid for one in found if any(name in part for part in one.info["cmdline"])]
 
 
 @pytest.mark.parametrize("plugin_id", ["swap-v1", "swap-v2"])

@@ -422,6 +422,7 @@ class Plugin(LoopActor):
                 await work
 
         task = self.context.system.loop.create_task(run())
+        task.add_done_callback(lambda _: work.close())  # of one that is cancelled before it began
         self.background(_wait_for(task))
         return task
 
