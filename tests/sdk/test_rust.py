@@ -20,7 +20,7 @@ import pytest
 
 from tests.sdk import rust
 from tests.sdk.core import CoreV2, Running, data_frame, request_v1, running, v1
-from tests.support.hub import HubProcess
+from tests.support.hub import HubProcess, wait_until
 from tests.support.plugin_files import Plugins
 from tools.common import Stamps
 from tools.plugins import provide_plugins
@@ -476,6 +476,15 @@ def test_a_real_hub_serves_versions_times_to_live_and_lists_of_keys(
         plugins.ready("sample")
         answer = plugins.ask("sample", "/kv2").json
         assert answer == [True, "2", {"b": "2", "b/c": "3"}, "CONFLICT"]
+        assert plugins.ask("sample", "/about").json["config"] == {"colour": "blue"}
+        pid = plugins.view("sample")["pid"]
+        changed = hub.http("PUT", "/api/plugins/sample/settings", {"values": {"colour": "red"}})
+        assert changed.json["applied"] == "live"
+        wait_until(
+            lambda: plugins.ask("sample", "/about").json["config"] == {"colour": "red"},
+            what="the new settings",
+        )
+        assert plugins.view("sample")["pid"] == pid
         raw = hub.http("POST", "/api/plugins/sample/digest", b"\xff" * 3_000_000)
         assert raw.json == {"size": 3_000_000, "sum": 3_000_000 * 255}
         assert hub.http("POST", "/api/plugins/sample/digest", bytes(9_000_000)).status == 413

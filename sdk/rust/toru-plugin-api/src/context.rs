@@ -52,6 +52,18 @@ impl PluginContext {
         self.server.facts().config.clone()
     }
 
+    /// Changes some of the plugin's own settings, as the administrator's form does, and returns all
+    /// (version 2). Null puts a default back; what is left out stays.
+    ///
+    /// # Errors
+    /// The schema does not allow a value; nothing has changed then.
+    pub async fn set_config(&self, values: Value) -> Result<Value, PluginError> {
+        let before = self.server.facts().config_changes;
+        let config = self.call("config.set", json!({ "values": values })).await?;
+        // What the core has told meanwhile is at least as new as its answer.
+        Ok(self.server.note_config(config, before))
+    }
+
     /// Returns the folder for the plugin's files; empty when the core named none.
     pub fn data_dir(&self) -> String {
         self.server.facts().data_dir.clone()

@@ -147,7 +147,7 @@ impl SessionV2 {
     async fn greet(&self, hello: &Map<String, Value>, limits: &Limits) -> Result<(), PluginError> {
         let empty = Vec::new();
         let offered = hello.get("features").and_then(Value::as_array).unwrap_or(&empty);
-        let has = |name: &&str| *name != "bundle" || self.server.has_bundle();
+        let has = |name: &&str| self.server.has_feature(name);
         let is_offered = |name: &&str| offered.iter().any(|have| have == *name);
         let features: Vec<_> = FEATURES.into_iter().filter(has).filter(is_offered).collect();
         let instance = std::env::var("TORU_INSTANCE").ok().filter(|own| !own.is_empty());

@@ -22,7 +22,9 @@ struct Sample {
 
 impl ToruPlugin for Sample {
     fn metadata(&self) -> PluginMetadata {
-        PluginMetadata::new("sample", "Sample", "1.0.0", "/sample")
+        let colour = json!({"type": "string", "title": "Colour", "default": "blue"});
+        let settings = json!({"type": "object", "properties": {"colour": colour}});
+        PluginMetadata::new("sample", "Sample", "1.0.0", "/sample").with_live_settings(settings)
     }
 
     fn init(&self, context: PluginContext) -> PluginFuture<'_, ()> {
