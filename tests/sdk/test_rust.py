@@ -28,6 +28,9 @@ from toru.cli import cargo_build
 from toru.cli.plugin_build import BuildError, build_plugin
 
 HELLO = "hello-plugin-rust"
+PAGE = (rust.ROOT / "docs/plugins-rust.md").read_text()
+[MANIFEST] = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+PROGRAM, LARGER, TESTS = re.findall(r"```rust\n(.*?)```", PAGE, re.DOTALL)
 
 
 @pytest.fixture(scope="module")
@@ -593,23 +596,33 @@ def test_every_log_line_arrives_by_a_call_or_on_stderr(plugin: Running) -> None:
 
 def test_the_plugin_of_the_page_for_authors_is_built_and_counts(tmp_path: Path) -> None:
     rust.require_rust()
-    page = (rust.ROOT / "docs/plugins-rust.md").read_text()
-    manifest, program = (
-        re.search(rf"```{language}\n(.*?)```", page, re.DOTALL) for language in ("toml", "rust")
-    )
-    assert manifest
-    assert program
-    folder = rust.PLACE / "source/counter"
-    (folder / "src").mkdir(parents=True, exist_ok=True)
-    (folder / "Cargo.toml").write_text(manifest[1])
-    (folder / "src/main.rs").write_text(program[1])
-    with pytest.MonkeyPatch.context() as patch:
-        path = rust.build(folder, tmp_path, patch)
+    path = rust.build_source("counter", MANIFEST, PROGRAM, tmp_path)
     with running([str(path)], tmp_path / "s") as plugin, CoreV2(plugin) as core:
         core.ready().kv["count"] = "41"
         counted = core.http("POST", "/count")
         assert json.loads(counted["text"]) == {"count": 42, "user": "anna"}
         assert core.http("GET", "/count")["status"] == 404
+
+
+def test_the_larger_plugin_of_the_page_streams_talks_and_passes_its_tests(tmp_path: Path) -> None:
+    rust.require_rust()
+    manifest = MANIFEST.replace('"counter"', '"talk"').replace('["sync"]', '["sync", "time"]')
+    path = rust.build_source("talk", manifest, f"{LARGER}\n{TESTS}", tmp_path)
+    assert "2 passed" in rust.cargo("test", "--release", folder=Path("talk"))
+    with running([str(path)], tmp_path / "s") as plugin, CoreV2(plugin) as core:
+        stream = core.ready().start("POST", "/measure", body="stream")
+        core.upload(stream, bytes(1_000_000))
+        assert core.until("http_head", id=stream)["text"] == '{"bytes":1000000}'
+        squares = core.http("GET", "/squares.csv")
+        assert core.until("data", id=squares["id"])["bytes"].startswith(b"0,0\n")
+        core.wire.send({"type": "cancel", "id": squares["id"], "reason": "The browser has left."})
+        sockets = [core.open_socket("/chat") for _ in range(3)]
+        for socket in sockets:
+            core.until("ws_accept", id=socket)
+        core.upload(sockets[0], b"hi", flags=3)
+        for socket in sockets:
+            while core.bodies.get(socket) != bytearray(b"anna: hi"):
+                core.until("data", id=socket)
 
 
 def test_the_check_for_authors_finds_no_fault(built: Path) -> None:

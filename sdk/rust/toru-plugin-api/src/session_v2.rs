@@ -87,14 +87,27 @@ impl Voice {
         self.outgoing.send(encode(&message, self.max_json)?).await
     }
 
+    /// Sends a message without waiting until the core reads.
+    pub async fn send_soon(&self, message: Value) {
+        if let Ok(frame) = encode(&message, self.max_json) {
+            self.outgoing.send_soon(frame).await;
+        }
+    }
+
     /// Sends an error about a stream; 0: about the connection.
     pub async fn send_error(&self, id: u64, code: &str, sentence: &str, retryable: bool) {
-        let message: String = sentence.chars().take(MAX_ERROR_CHARS).collect();
-        let error = json!({
-            "type": "error", "id": id, "code": code, "message": message, "retryable": retryable,
-        });
-        let _ = self.send(error).await; // a core that has left needs to hear nothing
+        let _ = self.send(error_message(id, code, sentence, retryable)).await; // or it has left
     }
+
+    /// Sends an error about a stream without waiting until the core reads.
+    pub async fn send_error_soon(&self, id: u64, code: &str, sentence: &str, retryable: bool) {
+        self.send_soon(error_message(id, code, sentence, retryable)).await;
+    }
+}
+
+fn error_message(id: u64, code: &str, sentence: &str, retryable: bool) -> Value {
+    let message: String = sentence.chars().take(MAX_ERROR_CHARS).collect();
+    json!({"type": "error", "id": id, "code": code, "message": message, "retryable": retryable})
 }
 
 /// Speaks until the core leaves.
@@ -194,7 +207,7 @@ impl SessionV2 {
             "error" => drop(self.calls.waiting.end(&(id as u32), Err(refusal(&message)))),
             "ping" => {
                 let n = message.get("n").cloned().unwrap_or(Value::Null);
-                self.voice.send(json!({"type": "pong", "n": n})).await?;
+                self.voice.send_soon(json!({"type": "pong", "n": n})).await;
             }
             "pong" => {}
             "health" => self.tell_health(id),
@@ -207,7 +220,7 @@ impl SessionV2 {
             kind => {
                 let kind: String = kind.chars().take(40).collect();
                 let sentence = format!("a message of type {kind:?} is not known");
-                self.voice.send_error(id, "UNKNOWN_TYPE", &sentence, false).await;
+                self.voice.send_error_soon(id, "UNKNOWN_TYPE", &sentence, false).await;
             }
         }
         Ok(())
