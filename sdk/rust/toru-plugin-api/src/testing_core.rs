@@ -298,7 +298,7 @@ impl Uplink {
     /// Sends; the flags are those of the last frame.
     pub async fn send(&self, data: &[u8], flags: u8) -> Result<(), PluginError> {
         let mut rest = data;
-        while rest.len() > 0 {
+        while !rest.is_empty() {
             let own = self.credit.take(rest.len().min(MAX_DATA_BYTES)).await?;
             let shared = self.core.credit.take(own.count).await?;
             let (piece, after) = rest.split_at(shared.count);
