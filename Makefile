@@ -13,7 +13,7 @@ run: ## set everything up and start the hub (needs ADMIN_PASSWORD; ARGS="-p 8080
 	@exec $(BIN)/toru serve $(ARGS)
 
 test: lint ## set everything up, check the code, run every test (ARGS="-k name" adds options)
-	@CHROMIUM="$$(cat .venv/chromium-path)" exec $(BIN)/python -m pytest $(ARGS)
+	@CHROMIUM="$$(cat .venv/chromium-path)" exec $(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 lint: ## run the linters and type checkers alone
 	@$(PYTHON) -m tools.bootstrap test

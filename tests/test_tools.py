@@ -235,7 +235,7 @@ def test_the_dashboard_is_checked_as_soon_as_it_has_code(tmp_path: Path) -> None
     (static / "lib").mkdir()
     (static / "lib/own.js").touch()
     names = {item.name for item in check.checks(tmp_path)}
-    assert names == {"mypy", "ruff check", "ruff format", "tsc", "biome"}
+    assert names == {"mypy", "ruff check", "ruff format", "tsc", "tsc of pages", "biome"}
 
 
 def test_a_check_that_fails_or_is_missing_is_a_failure_with_its_output(tmp_path: Path) -> None:

@@ -63,6 +63,7 @@ def _dashboard_checks(static: Path) -> list[Check]:
     biome: list[str | Path] = [tools / "biome", "check", "--error-on-warnings", "--colors=off", "."]
     return [
         Check("tsc", [tools / "tsc", "--project", "tsconfig.json"], static),
+        Check("tsc of pages", [tools / "tsc", "--project", "../sdk/js/tsconfig.json"], static),
         Check("biome", biome, static),
     ]
 

@@ -19,6 +19,7 @@ import { PluginFigures } from "./plugin-figures.js";
 import { PluginIcon } from "./plugin-icon.js";
 import { PluginSettings } from "./plugin-settings.js";
 import { PluginBadge, PluginReason } from "./plugin-state.js";
+import { SandboxSwitch } from "./sandbox-switch.js";
 import { Empty, Loading } from "./states.js";
 
 /** @import { Plugin } from "../lib/types.js" */
@@ -77,6 +78,7 @@ function Whole({ plugin, store }) {
     <${PluginReason} plugin=${plugin} />
     <${Facts} plugin=${plugin} />
     <${PluginFigures} plugin=${plugin} />
+    ${plugin.state !== "broken" && plugin.has_page !== false && html`<${SandboxSwitch} plugin=${plugin} />`}
     <${Parts} plugin=${plugin} store=${store} />
   </div>`;
 }

@@ -3,7 +3,7 @@
  * Runs on: the page.
  */
 import { html } from "../lib/html.js";
-import { pluginMood, pluginWord, settingsOf, wantsSettings } from "../lib/plugin-list.js";
+import { pluginMood, pluginWord, settingsOf } from "../lib/plugin-list.js";
 import { isAdmin } from "../lib/session.js";
 import { Icon } from "./icon.js";
 
@@ -38,7 +38,7 @@ export function PluginReason({ plugin }) {
  * @param {{plugin: Plugin}} props
  */
 export function SettingsNote({ plugin }) {
-  if (!isAdmin.value || !wantsSettings(plugin)) return null;
+  if (!isAdmin.value || !plugin.needs_settings) return null;
   return html`<a class="button soft settings-link" href=${settingsOf(plugin)}>
     <${Icon} name="settings" /><span>Fill in its settings</span>
   </a>`;

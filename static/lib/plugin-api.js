@@ -3,30 +3,25 @@
  * Runs on: the page.
  */
 import { post } from "./api.js";
+import { socket } from "./hub.js";
+import { makeEvents } from "./plugin-heard.js";
+import { followRun } from "./plugin-run.js";
 import { navigate } from "./router.js";
 import { user } from "./session.js";
+import { startRun } from "./start-run.js";
 import { showToast } from "./toasts.js";
 
-/** @import { ReadonlySignal } from "@preact/signals" */
+/** @import { PluginApi, PluginKv } from "../../sdk/js/toru-plugin" */
 /** @import { ToastKind } from "./toasts.js" */
-/** @import { Plugin, Role } from "./types.js" */
+/** @import { Plugin } from "./types.js" */
 
 /**
- * The second argument of a plugin's `mount`.
- * @typedef {object} PluginApi
- * @property {(path?: string, options?: RequestInit) => Promise<Response>} fetch asks the plugin's
- *   own routes
- * @property {(path: string) => void} navigate goes to a page of the dashboard; without a slash in
- *   front, to one of the plugin's own below its page
- * @property {(message: string, kind?: ToastKind) => void} showToast
- * @property {{get: (key: string) => Promise<string | null>,
- *   set: (key: string, value: string) => Promise<void>,
- *   delete: (key: string) => Promise<void>}} kv the plugin's storage
- * @property {ReadonlySignal<string>} path where below its page the person is: `/`, `/settings`
- * @property {ReadonlySignal<"light" | "dark">} theme has `.value` and `.subscribe(callback)`
- * @property {{name: string, displayName: string, role: Role}} user
- * @property {{id: string, name: string, version: string}} plugin
+ * @param {Pick<Plugin, "id" | "route">} plugin
+ * @returns {string} the path that all of its routes are below
  */
+export function routeOf({ id, route }) {
+  return route ? `/api/plugins/route${route}/` : `/api/plugins/${encodeURIComponent(id)}/`;
+}
 
 /**
  * @param {Plugin} plugin
@@ -34,18 +29,20 @@ import { showToast } from "./toasts.js";
  * @returns {URL} of the plugin's route: below its id some words are the hub's own
  */
 function routeAddress(plugin, path) {
-  const base = plugin.route
-    ? `/api/plugins/route${plugin.route}/`
-    : `/api/plugins/${encodeURIComponent(plugin.id)}/`;
+  const base = routeOf(plugin);
   const address = new URL(base + path.replace(/^\/+/, ""), location.origin);
   if (address.pathname.startsWith(base)) return address;
   throw new TypeError(`${path} is no path of this plugin.`);
 }
 
-/** @param {Plugin} plugin */
+/**
+ * @param {Plugin} plugin
+ * @returns {PluginKv}
+ */
 function makeKv(plugin) {
-  const ask = async (/** @type {object} */ wish) =>
-    (await post(`plugins/${encodeURIComponent(plugin.id)}/kv`, wish)).value;
+  const send = (/** @type {object} */ wish) =>
+    post(`plugins/${encodeURIComponent(plugin.id)}/kv`, wish);
+  const ask = async (/** @type {object} */ wish) => (await send(wish)).value;
   return {
     get: (/** @type {string} */ key) => ask({ action: "get", key }),
     set: async (/** @type {string} */ key, /** @type {string} */ value) => {
@@ -54,6 +51,8 @@ function makeKv(plugin) {
     delete: async (/** @type {string} */ key) => {
       await ask({ action: "delete", key });
     },
+    list: ({ prefix = "", cursor = null, limit = 100 } = {}) =>
+      send({ action: "list", prefix, cursor, limit }),
   };
 }
 
@@ -69,10 +68,11 @@ function goTo(plugin, to) {
 
 /**
  * @param {Plugin} plugin
- * @param {Pick<PluginApi, "path" | "theme">} signals
+ * @param {Pick<PluginApi, "path" | "theme">} live
+ * @param {AbortSignal} life aborted when the page is left
  * @returns {PluginApi}
  */
-export function makeApi(plugin, { path, theme }) {
+export function makeApi(plugin, { path, theme }, life) {
   const person = user.peek();
   const { id, name, version } = plugin;
   return Object.freeze({
@@ -82,6 +82,9 @@ export function makeApi(plugin, { path, theme }) {
     showToast: (/** @type {unknown} */ message, /** @type {ToastKind} */ kind = "info") =>
       showToast(String(message), kind),
     kv: makeKv(plugin),
+    events: makeEvents(id, socket, life),
+    run: async (/** @type {string} */ script, /** @type {Record<string, string>} */ args = {}) =>
+      followRun(await startRun(String(script), args), socket, life),
     path,
     theme,
     user: {
@@ -90,5 +93,6 @@ export function makeApi(plugin, { path, theme }) {
       role: person?.role ?? "client",
     },
     plugin: { id, name, version },
+    sandboxed: plugin.sandboxed,
   });
 }

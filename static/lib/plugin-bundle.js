@@ -2,16 +2,11 @@
  * Loads what a plugin's page is made of: a classic script that registers a `mount` function.
  * Runs on: the page.
  */
+import { effect } from "@preact/signals";
 import { getText } from "./api.js";
+import { plugins } from "./plugins.js";
 
-/** @import { PluginApi } from "./plugin-api.js" */
-
-/**
- * What a bundle registers, as `window.ToruPlugins[id]` or `window["toru_plugin_" + id]`.
- * @typedef {object} PluginPage
- * @property {(container: HTMLElement, api: PluginApi) => unknown} mount may return a promise
- * @property {(container: HTMLElement) => unknown} [unmount]
- */
+/** @import { PluginPage } from "../../sdk/js/toru-plugin" */
 
 const globals = /** @type {Record<string, any>} */ (/** @type {unknown} */ (window));
 
@@ -21,8 +16,24 @@ const globals = /** @type {Record<string, any>} */ (/** @type {unknown} */ (wind
 const running = new Map();
 let loads = 0;
 
+/** The plugins whose code has run in this page, where it stays.
+ * @type {Set<string>} */
+const ranHere = new Set();
+
 /** @param {string} id */
 const ownGlobal = (id) => `toru_plugin_${id}`;
+
+/** Notes that a plugin's code runs in this page. When that is not wanted any more, because its page
+ * is to be in a sandbox, only a new page is rid of it.
+ * @param {string} id */
+function note(id) {
+  ranHere.add(id);
+  if (ranHere.size > 1) return;
+  effect(() => {
+    const isUnwanted = plugins.list.value?.some((each) => each.sandboxed && ranHere.has(each.id));
+    if (isUnwanted) location.reload();
+  });
+}
 
 /** @returns {Record<string, any>} what bundles register in; they may rely on its being there */
 function registry() {
@@ -85,6 +96,7 @@ export async function loadBundle({ id, version }) {
     forget(id);
     loads += 1;
     registry();
+    note(id);
     await runScript(`/api/${path}?v=${encodeURIComponent(version)}-${loads}`);
     running.set(id, text);
   }

@@ -86,15 +86,6 @@ export const detailsOf = (plugin) => `/plugins?details=${encodeURIComponent(plug
 /** @param {Plugin} plugin */
 export const settingsOf = (plugin) => `${detailsOf(plugin)}&part=settings`;
 
-/**
- * Whether its settings are what it waits for.
- * @param {Plugin} plugin
- */
-export function wantsSettings(plugin) {
-  if (!plugin.has_settings) return false;
-  return plugin.needs_settings || (plugin.state === "broken" && plugin.enabled);
-}
-
 /** @type {Record<string, string>} */
 const WORDS = {
   discovered: "Found",

@@ -6,10 +6,10 @@ import { signal } from "@preact/signals";
 import { ApiError, sentence } from "./api.js";
 import { makeApi } from "./plugin-api.js";
 import { loadBundle } from "./plugin-bundle.js";
-import { colourScheme, onColoursChange } from "./theme.js";
+import { makeTheme } from "./plugin-theme.js";
 
 /** @import { ReadonlySignal } from "@preact/signals" */
-/** @import { PluginPage } from "./plugin-bundle.js" */
+/** @import { PluginPage, Readable } from "../../sdk/js/toru-plugin" */
 /** @import { Plugin } from "./types.js" */
 
 const SETTLES_WITHIN_MS = 3_000;
@@ -18,6 +18,28 @@ const SETTLES_WITHIN_MS = 3_000;
  * plugin are there at once.
  * @type {Promise<void>} */
 let left = Promise.resolve();
+
+/**
+ * A signal whose subscribers are told no more once the page is left.
+ * @template T
+ * @param {AbortSignal} life
+ * @param {ReadonlySignal<T>} source
+ * @returns {Readable<T>}
+ */
+function until(life, source) {
+  return {
+    get value() {
+      return source.value;
+    },
+    peek: () => source.peek(),
+    subscribe: (handler) => {
+      const stop = source.subscribe(handler);
+      if (life.aborted) stop();
+      else life.addEventListener("abort", stop);
+      return stop;
+    },
+  };
+}
 
 /** @param {Promise<unknown>} promise */
 function settledOrLate(promise) {
@@ -53,13 +75,10 @@ export class PluginMount {
     const container = document.createElement("div");
     container.className = "plugin-root";
     host.append(container);
-    const theme = signal(colourScheme());
-    const stop = onColoursChange(() => {
-      theme.value = colourScheme();
-    });
-    const entered = this.#enter(container, theme);
+    const life = new AbortController();
+    const entered = this.#enter(container, life.signal);
     this.#leave = () => {
-      stop();
+      life.abort();
       container.remove();
       left = this.#exit(container, entered);
     };
@@ -73,15 +92,16 @@ export class PluginMount {
 
   /**
    * @param {HTMLElement} container
-   * @param {ReadonlySignal<"light" | "dark">} theme
+   * @param {AbortSignal} life aborted when the page is left
    */
-  async #enter(container, theme) {
+  async #enter(container, life) {
     try {
       await left;
-      const page = await loadBundle(this.#plugin);
+      const page = await this.#load();
       if (!this.#isWanted) return;
       this.#page = page;
-      await page.mount(container, makeApi(this.#plugin, { path: this.#path, theme }));
+      const live = { path: until(life, this.#path), theme: makeTheme(life) };
+      await page.mount(container, makeApi(this.#plugin, live, life));
       this.phase.value = "mounted";
     } catch (error) {
       if (!this.#isWanted) return;
@@ -89,10 +109,24 @@ export class PluginMount {
         this.phase.value = "absent";
         return;
       }
-      console.error(`The page of the plugin ${this.#plugin.id} failed.`, error);
-      this.error.value = sentence(error);
-      this.phase.value = "failed";
+      this.#fail(error);
     }
+  }
+
+  /** @returns {Promise<PluginPage>} */
+  async #load() {
+    if (!this.#plugin.sandboxed) return loadBundle(this.#plugin);
+    const { sandboxedPage } = await import("./plugin-sandbox.js");
+    return sandboxedPage(this.#plugin, (reason) => {
+      if (this.#isWanted && this.phase.peek() === "mounted") this.#fail(new Error(reason));
+    });
+  }
+
+  /** @param {unknown} error */
+  #fail(error) {
+    console.error(`The page of the plugin ${this.#plugin.id} failed.`, error);
+    this.error.value = sentence(error);
+    this.phase.value = "failed";
   }
 
   /**

@@ -12,7 +12,7 @@ import { Cleanups } from "./connect.js";
  * @typedef {object} RunSink
  * @property {(text: string, isError: boolean) => void} write
  * @property {(bytes: number) => void} gap output that the hub no longer has, or left out
- * @property {() => void} ended
+ * @property {(message: HubMessage) => void} ended
  * @property {(sentence: string) => void} failed
  */
 
@@ -60,11 +60,11 @@ export class RunStream {
       ),
       this.#socket.on(
         "exit",
-        mine(() => this.#sink.ended()),
+        mine((message) => this.#sink.ended(message)),
       ),
       this.#socket.on(
         "cancelled",
-        mine(() => this.#sink.ended()),
+        mine((message) => this.#sink.ended(message)),
       ),
       this.#socket.on(
         "error",

@@ -195,8 +195,10 @@
  * @property {string | null} socket_path
  * @property {boolean | null} has_page whether there is a bundle that draws its page; null: not known
  * @property {PluginFigures} figures
+ * @property {boolean} sandboxed whether its page runs in a frame without an origin
+ * @property {boolean} sandbox_forced whether an administrator wants it so
  * @property {boolean} [has_settings]
- * @property {boolean} [needs_settings] something that it requires has no value
+ * @property {boolean} [needs_settings] something that it requires has no value, or it says so
  */
 
 /**

@@ -48,7 +48,7 @@ function Content({ plugin, path }) {
     html`<p class="banner" role="status"><${Icon} name="alert" />This plugin does not answer at the moment.</p>`
   }
     <${Mounted}
-      key=${`${plugin.version} ${tries}`}
+      key=${`${plugin.version} ${plugin.sandboxed} ${tries}`}
       plugin=${plugin}
       path=${path}
       onRetry=${() => setTries(tries + 1)}

@@ -47,6 +47,13 @@ def drop_example(hub: HubProcess, name: str = HELLO) -> Path:
     return drop_in(hub, name, _built(name))
 
 
+def drop_source(hub: HubProcess, name: str) -> Path:
+    """Build the plugin in the folder ``<name>_plugin`` of these tests, and put it there."""
+    source = Path(__file__).with_name(f"{name}_plugin")
+    with tempfile.TemporaryDirectory() as folder:
+        return drop_in(hub, name, build_plugin(source, Path(folder)).path.read_bytes())
+
+
 def drop_told(
     hub: HubProcess,
     plugin_id: str,

@@ -10,6 +10,7 @@ from playwright.sync_api import Locator, Page, expect
 from tests.browser.dashboard import Dashboard, comes_true
 from tests.browser.plugins import HELLO, READY_S, drop_example, kill, wait_ready
 from tests.browser.watch import PageWatch
+from tests.plugins.installing import install, quick
 from tests.support.hub import HubProcess
 
 NAME = "Hello World (Python)"
@@ -168,3 +169,24 @@ def test_a_restart_is_waited_for_and_told(
     page.get_by_role("button", name=f"Restart {NAME}").click()
     expect(page.get_by_text(f"{NAME} is ready again.")).to_be_visible(timeout=READY_MS)
     assert wait_ready(hub)["pid"] != before
+
+
+def test_a_new_version_that_is_installed_shows_by_itself(
+    dashboard: Dashboard, page: Page, hub: HubProcess
+) -> None:
+    assert install(hub, quick("shown-v2", "1.0.0"))["state"] == "done"
+    dashboard.log_in("/plugins")
+    shown = card(page, "Quick shown-v2")
+    expect(shown).to_contain_text("Version 1.0.0")
+    expect(shown).to_contain_text("Healthy")
+    assert install(hub, quick("shown-v2", "2.0.0"))["state"] == "done"
+    expect(shown).to_contain_text("Version 2.0.0")
+    expect(shown).to_contain_text("Healthy")
+    broken = install(hub, quick("shown-v2", "3.0.0", serve='sys.exit("no database")'))
+    assert broken["state"] == "failed"
+    expect(shown).to_contain_text("Version 2.0.0")
+    shown.get_by_role("link", name="Details").click()
+    page.get_by_role("button", name="Events").click()
+    expect(page.locator(".events")).to_contain_text("Installed")
+    expect(page.locator(".events")).to_contain_text("Version 2.0.0 in place of 1.0.0.")
+    expect(page.locator(".events")).to_contain_text("Not installed")

@@ -79,7 +79,7 @@ LIFE = bundle(
     """
     async mount(box) {
       (window.life ??= []).push('mount');
-      await new Promise((resolve) => setTimeout(resolve, 300));
+      await new Promise((resolve) => { window.goOn = resolve; });
       box.textContent = 'The page';
       window.life.push('mounted');
     },
@@ -97,8 +97,10 @@ def test_a_page_that_is_left_while_it_mounts_is_unmounted_once_before_it_comes_a
     comes_true(page, "window.life?.length === 1")
     page.get_by_role("link", name="History", exact=True).click()
     page.get_by_role("link", name="told").click()
+    page.evaluate("window.goOn()")
+    comes_true(page, "window.life.length === 4")
+    page.evaluate("window.goOn()")
     expect(page.get_by_text("The page", exact=True)).to_be_visible()
-    comes_true(page, "window.life.length === 5")
     once = ["mount", "mounted"]
     assert page.evaluate("window.life") == [*once, "unmount The page", *once]
     page.get_by_role("link", name="History", exact=True).click()

@@ -141,6 +141,20 @@ def test_an_admin_fills_in_what_a_plugin_needs(
     assert told["told"] == [whole, {**whole, "token": TOKEN + "-2", "share": 0.5}]
     assert told["pid"] == pid
 
+    # A secret that is not needed can go again.
+    save = form.get_by_role("button", name="Save")
+    form.get_by_label("Passphrase").fill("open sesame")
+    save.click()
+    expect(save).to_have_count(0)
+    form.get_by_role("button", name="Clear").click()
+    expect(form.get_by_text("Cleared when you save")).to_be_visible()
+    assert faults(page) == []
+    save.click()
+    expect(save).to_have_count(0)
+    expect(form.get_by_label("Passphrase")).to_be_visible()
+    told = hub.get("/api/plugins/set-live-needs/told")["told"]
+    assert [each.get("phrase") for each in told[-2:]] == ["open sesame", None]
+
     # The secret is nowhere but with the plugin.
     body = json.dumps([f"{TOKEN}-2 and {TOKEN}\n"]).encode()
     hub.http("POST", "/api/plugins/set-live-needs/print", body)

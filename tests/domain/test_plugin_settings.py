@@ -107,11 +107,21 @@ def test_the_largest_schemas_and_evil_patterns_take_little_time() -> None:
     form = SettingsForm(evil)
     assert set(faults(form, {}, a="a" * 100_000 + "!", b="a" * 100_000)) == {"a", "b"}
     assert "pattern" in refusal(of(a={"type": "string", "pattern": "((a{900}){900}){900}"}))
-    deep: dict[str, Any] = {}
-    for _ in range(400):
-        deep = {"x-more": deep}
-    check_schema(of(a={"type": "string", **deep}))
     assert time.process_time() - begun < 5
+
+
+@pytest.mark.parametrize("depth", [20, 500, 980, 985, 990, 995, 999, 5000])
+def test_however_deep_a_schema_is_it_is_refused_with_a_sentence(depth: int) -> None:
+    deep = "[" * depth + "]" * depth
+    places = (
+        f'{{"type": "object", "$comment": {deep}, "properties": {{"a": {{"type": "string"}}}}}}',
+        f'{{"type": "object", "properties": {{"a": {{"type": "string", "x-a": {deep}}}}}}}',
+        f'{{"type": "object", "properties": {{"a": {{"type": "string", "enum": {deep}}}}}}}',
+    )
+    for schema in places:
+        about = f'{{"id": "a", "name": "A", "version": "1", "route": "/a", "settings": {schema}}}'
+        with pytest.raises(BrokenPlugin):
+            parse_metadata(about.encode())
 
 
 def test_values_are_merged_with_what_is_stored() -> None:
@@ -147,6 +157,17 @@ def test_each_wrong_value_has_its_sentence() -> None:
     assert refused.value.sentence == (
         "The setting Token is not right: this needs at least 4 characters."
     )
+    for depth in (1, 2, 900, 990, 995, 999):
+        nested: Any = "a:b"
+        for _ in range(depth):
+            nested = [nested]
+        with pytest.raises(BadRequest):
+            FORM.changed({"token": "abcd"}, {"port": nested, "hosts": [nested]})
+    assert faults(FORM, {}, token={"a": 1})["token"] == "This must be text."
+    many = faults(FORM, {}, token="abcd", hosts=["a:b"] * 1001)
+    assert many == {"hosts": "This may have at most 1000 entries."}
+    with pytest.raises(BadRequest):
+        FORM.changed({"token": "abcd"}, {"token": "\ud800" * 4})
     with pytest.raises(BadRequest, match="256 KiB"):
         FORM.changed({}, {"token": "a" * 300_000})
 

@@ -44,7 +44,7 @@ def book(plugins: Plugins) -> dict[str, Any]:
 def processes_with(plugins: Plugins, name: str) -> list[int]:
     """Return the processes of a plugin's file, of whichever version."""
     found = processes_of(plugins.folder)
-    return [one.pid for one in found if any(name in part for part in one.cmdline())]
+    return [one.pid for one in found if any(name in part for part in one.info["cmdline"])]
 
 
 @pytest.mark.parametrize("plugin_id", ["swap-v1", "swap-v2"])
@@ -116,11 +116,20 @@ def test_what_is_under_way_at_a_swap_comes_to_its_end(plugins: Plugins) -> None:
     def ask(path: str) -> None:
         answers[path] = plugins.ask("streaming", path, "POST", body=pieces(), timeout_s=60)
 
+    def crowd() -> None:
+        statuses.extend(answer.status for answer in at_once([late] * 90))
+
+    def late() -> Answer:
+        return plugins.ask("streaming", "/deaf", timeout_s=60)  # more than are let in at a time
+
+    statuses: list[int] = []
     threads = [threading.Thread(target=ask, args=(path,)) for path in ("/echo", "/up")]
     with Load(plugins, "streaming", largest=1000).poured() as load:
         for thread in threads:
             thread.start()
         load.more("1", 10)
+        threads.append(threading.Thread(target=crowd))
+        threads[-1].start()
         assert install(hub, streaming("2"))["outcome"] == "started"
         load.more("2", 10)
         assert is_alive(pid)
@@ -128,6 +137,7 @@ def test_what_is_under_way_at_a_swap_comes_to_its_end(plugins: Plugins) -> None:
         swapped.set()
         for thread in threads:
             thread.join()
+    assert statuses == [408] * 90
     assert answers["/echo"].body == bytes(600_000)
     assert answers["/up"].json["bytes"] == 600_000
     with pytest.raises(Closed) as caught:

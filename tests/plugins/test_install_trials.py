@@ -82,7 +82,7 @@ async def serving(system: ActorSystem, version: str) -> PluginView:
 
 async def tried(folder: Plugins) -> bool:
     """Return whether two versions run, beside whatever is only asked for its metadata."""
-    words = (process.cmdline() for process in processes_of(folder.folder))
+    words = (process.info["cmdline"] for process in processes_of(folder.folder))
     return len([every for every in words if "--metadata" not in every]) == 2
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from tests.support.hub import wait_until
 from tests.support.plugin_files import Plugins, is_alive
+from toru.clock import parse_time
 
 SOURCE = Path("tests/plugins/v2_plugin.py").read_bytes()
 BACKOFF = "0.1"
@@ -181,8 +182,9 @@ def test_log_and_emitted_events_reach_those_who_watch(running: Plugins) -> None:
         while not {"log", "emitted"} <= seen.keys():
             data = client.read_until("event")["data"]
             seen[data["type"]] = data
+    assert parse_time(seen["emitted"].pop("timestamp")) <= time.time() + 1
     assert seen["emitted"] == {
-        "type": "emitted", "plugin": "caller", "name": "door", "data": {"open": True},
+        "type": "emitted", "plugin": "caller", "name": "door", "data": {"open": True}, "number": 1,
     }  # fmt: skip
     assert seen["log"]["line"]["message"] == "hello\nworld"
     line = running.logs("caller", "warn")[0]

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 import tests.support.settings_plugin
+from tests.plugins.installing import begin, ended, install, offer
 from tests.support.hub import Answer, HubProcess, wait_until
-from tests.support.plugin_files import Plugins
+from tests.support.plugin_files import Plugins, processes_of
 
 SOURCE = Path(tests.support.settings_plugin.__file__).read_text()
 TOKEN = 'hunter2-ßecret/+ "quoted"'
@@ -172,10 +173,27 @@ def test_no_secret_leaves_the_hub_in_an_answer_or_a_log(running: Plugins) -> Non
     assert not [text for text in hidden if text.encode() in kept]
 
 
+def test_the_last_words_of_a_plugin_carry_no_secret(running: Plugins) -> None:
+    running.write("set-live-dies", SOURCE)
+    running.ready("set-live-dies")
+    change(running, "set-live-dies", token=TOKEN)
+    for words in (f"failed with {TOKEN}", f"{TOKEN}" * 300):  # more than is kept of them
+        running.ask("set-live-dies", "/die", "POST", body=json.dumps(words).encode())
+        running.wait("set-live-dies", "backoff")
+        reason = running.view("set-live-dies")["reason"]
+        assert "•••" in reason
+        running.ready("set-live-dies")
+    path = "/api/plugins/set-live-dies/events"
+    wait_until(lambda: len(running.hub.http("GET", path).json) >= 5, what="the events")
+    said = running.hub.http("GET", path).body + all_that_is_kept(running.hub)
+    for text in (TOKEN, TOKEN[-12:], json.dumps(TOKEN)[-12:-1]):
+        assert text.encode() not in said
+
+
 def test_emitted_events_carry_no_secret(running: Plugins) -> None:
     change(running, "set-live-logs", token=TOKEN)
     with running.hub.websocket() as socket:
-        socket.send({"type": "subscribe", "topics": ["plugin-states"]})
+        socket.send({"type": "subscribe", "topics": ["plugin-emitted/set-live-logs"]})
         socket.send({"type": "ping"})
         socket.read_until("pong")
         call(running, "set-live-logs", "event.emit", name="n", data={"t": f"<{TOKEN}>"})
@@ -274,3 +292,31 @@ def test_settings_outlive_the_hub(own_hub: HubProcess) -> None:
             {**DEFAULTS, "token": TOKEN, "loud": True}
         ]
         assert read(plugins, "set-live-kept")["secrets_set"] == ["token"]
+
+
+def test_what_changes_while_a_version_is_tried_is_told_to_it_when_it_serves(
+    plugins: Plugins, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    plugin_id = "set-live-gate"
+    name = 'ID = Path(sys.argv[0]).name.removesuffix(".binary")'
+    text = SOURCE.replace(name, f'ID = "{plugin_id}"')
+    assert install(plugins.hub, text)["state"] == "done"
+    serve = '    """Serve all connections."""\n'
+    waits = f'    while not Path("{gate}").exists():\n        threading.Event().wait(0.01)\n'
+    later = text.replace('"version": "1.0.0"', '"version": "1.1.0"').replace(serve, serve + waits)
+    assert waits in later
+    install_id = begin(plugins.hub, sha256=offer(plugins.hub, later))
+    wait_until(
+        lambda: "Starting" in plugins.hub.get(f"/api/plugin-installs/{install_id}")["step"],
+        what="the later version to be tried",
+    )
+    wait_until(lambda: len(processes_of(plugins.folder)) > 1, what="its process")
+    assert change(plugins, plugin_id, token=TOKEN, every_s=7).json["applied"] == "live"
+    gate.touch()
+    assert ended(plugins.hub, install_id)["state"] == "done"
+    assert plugins.view(plugin_id)["version"] == "1.1.0"
+    wait_until(
+        lambda: told(plugins, plugin_id)["told"][-1].get("every_s") == 7,
+        what="the change to be told",
+    )

@@ -2,7 +2,8 @@
 """A plugin of protocol 2 in plain sockets: it makes the calls that requests ask it for.
 
 ``POST /call`` with ``[[method, params], …]`` makes these calls at once and answers with their
-results and errors in order. ``GET /hello`` answers with what the core has said at the start.
+results and errors in order. ``GET /hello`` answers with what the core has said at the start,
+``GET /told`` with the events that it has told.
 ``GET /goaway`` asks to be restarted, ``GET /log/<n>`` prints n lines.
 
 Runs on: one thread; standard library only.
@@ -28,6 +29,7 @@ class Core:
         self.connection = connection
         self.said: dict[str, Any] = {}
         self.last_call = 0
+        self.events: list[dict[str, Any]] = []
 
     def send(self, **message: Any) -> None:
         """Send a JSON frame."""
@@ -83,6 +85,8 @@ class Core:
                 self.send(type="pong", n=message["n"])
             case "http":
                 self.http(message)
+            case "event":
+                self.events.append(message)
             case "shutdown":
                 sys.exit(0)
             case "goaway":
@@ -93,6 +97,8 @@ class Core:
         path = request["path"]
         if path == "/call":
             self.answer(request, self.call(json.loads(request["text"])))
+        elif path == "/told":
+            self.answer(request, self.events)
         elif path == "/goaway":
             self.answer(request, {})
             self.send(type="goaway", last_id=request["id"])

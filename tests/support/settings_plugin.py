@@ -7,7 +7,8 @@
     …-needs*            exits with 78 while it has no token
 
 ``GET /told`` answers with every configuration that came, ``POST /print`` prints a list of texts,
-each flushed by itself, ``POST /call`` makes one call and answers with what came back.
+each flushed by itself, ``POST /call`` makes one call and answers with what came back, and
+``POST /die`` writes a text to stderr and exits with 3.
 
 Runs on: one thread; standard library only.
 """
@@ -38,6 +39,7 @@ SETTINGS: dict[str, Any] = {
             "default": "https://example.org/",
         },
         "token": {"type": "string", "title": "Token", "writeOnly": True, "minLength": 8},
+        "phrase": {"type": "string", "title": "Passphrase", "format": "password"},
         "every_s": {"type": "integer", "title": "Look every", "minimum": 1, "default": 60},
         "share": {"type": "number", "title": "Share", "exclusiveMinimum": 0, "maximum": 1},
         "loud": {"type": "boolean", "title": "Loud", "default": False},
@@ -83,6 +85,10 @@ def request(message: dict[str, Any]) -> bytes:
         for text in json.loads(body):
             sys.stdout.write(text)
             sys.stdout.flush()
+    if path == "/die":
+        sys.stderr.write(json.loads(body))
+        sys.stderr.flush()
+        os._exit(3)
     if path == "/call":
         number = 2 * len(WAITING) + 2
         WAITING[number] = message

@@ -11,7 +11,6 @@ import msgspec
 
 from toru.actors.messages.auth import Session
 from toru.actors.messages.hub import (
-    WHOLE,
     CountSubscribers,
     EndSession,
     Join,
@@ -22,15 +21,18 @@ from toru.actors.messages.hub import (
     Subscribe,
     Topic,
     Unsubscribe,
+    whole_of,
 )
 from toru.actors.messages.monitor import WatchResources
 from toru.actors.messages.tasks import TaskReplaced
 from toru.actors.runtime import ActorContext, Address, LoopActor, Message
 from toru.domain.permissions import owns
-from toru.errors import Forbidden, Unavailable
+from toru.errors import BadRequest, Forbidden, Unavailable
 
 ADMIN_TOPICS: frozenset[Topic] = frozenset({"actors", "plugin-logs"})
 ACTORS_INTERVAL_S = 1.0
+MAX_TOPICS = 64
+"""Topics of one connection; there is one for each plugin that emits something."""
 
 
 class _Event(msgspec.Struct, frozen=True):
@@ -54,7 +56,7 @@ class Member:
 
     def hears(self, topic: Topic) -> Topic | None:
         """Return the name under which it hears of a topic; None when it does not."""
-        whole = WHOLE.get(topic, topic)
+        whole = whole_of(topic)
         if whole in self.topics:
             return whole
         return topic if topic in self.topics else None
@@ -132,6 +134,8 @@ class Hub(LoopActor):
             return
         if not member.session.is_admin and ADMIN_TOPICS.intersection(topics):
             raise Forbidden("Only an admin may subscribe to this topic.")
+        if len(member.topics.union(topics)) > MAX_TOPICS:
+            raise BadRequest(f"A connection may subscribe to {MAX_TOPICS} topics at most.")
         for topic in topics:
             member.topics.add(topic)
             self._watch(topic)

@@ -13,6 +13,7 @@ import signal
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
+from toru.actors.messages.hub import Push
 from toru.actors.messages.monitor import LookAtProcess
 from toru.actors.messages.plugin_install import AdoptPlugin, RetirePlugin, StartStatusSaid
 from toru.actors.messages.plugin_settings import (
@@ -55,6 +56,7 @@ from toru.actors.messages.runner import (
     RunStarted,
     RunStatus,
 )
+from toru.actors.messages.tasks import TaskReplaced
 from toru.actors.plugin_calls import PluginCalls
 from toru.actors.plugin_figures import Figures
 from toru.actors.plugin_forwards import ForwardMessage, Forwards
@@ -69,6 +71,7 @@ from toru.actors.plugin_records import PluginRecords
 from toru.actors.plugin_runs import runs_of, tag_of
 from toru.actors.plugin_services import PluginServices
 from toru.actors.plugin_settings import PluginSettings
+from toru.actors.plugin_subscriptions import PluginSubscriptions
 from toru.actors.runtime import ActorContext, LoopActor, Message
 from toru.clock import monotonic
 from toru.domain import plugin_life as life
@@ -115,8 +118,13 @@ class Plugin(LoopActor):
             removed=plan.role == "retired",
         )
         self._settings = PluginSettings(plan.metadata.id, plan.metadata.settings, services)
+        self._subscriptions = PluginSubscriptions(context.name, services.hub)
         self._calls = PluginCalls(
-            plan.metadata.id, services, self._settings, self._settings_changed
+            plan.metadata.id,
+            services,
+            self._settings,
+            self._settings_changed,
+            self._subscriptions,
         )
         self._figures = figures
         self._output = PluginOutput(services.log_sink(plan.metadata.id), self._settings)
@@ -125,7 +133,7 @@ class Plugin(LoopActor):
         self._link: PluginLink | None = None
         self._opening: asyncio.Task[None] | None = None
         self._forwards = Forwards(self._figures)
-        self._records = PluginRecords(plan.metadata.id, services, self._settings.hide)
+        self._records = PluginRecords(plan.metadata.id, services, self._settings)
         self._gone = asyncio.Event()
 
     @property
@@ -150,10 +158,12 @@ class Plugin(LoopActor):
     def on_stop(self) -> None:
         """Let go of the connections."""
         self._close_link()
+        self._calls.close()
 
     def on_failure(self, *_exc_info: Any) -> None:
         """Answer everybody who waits; the process is ended by the next actor of this name."""
         self._close_link()
+        self._calls.close()
         self._records.refuse_all(Unavailable("The plugin's supervision had to start anew."))
 
     def on_receive(self, message: Message[Any]) -> Any:
@@ -215,7 +225,9 @@ class Plugin(LoopActor):
                 self._apply(life.Superseded())
             case StopPlugin():
                 return self._stop_plugin()
-            case RunProgress() | RunStage():
+            case Push(frame=frame):
+                self._pass_event(frame)
+            case RunProgress() | RunStage() | TaskReplaced():
                 return None
             case _:
                 return super().on_receive(message)
@@ -303,11 +315,10 @@ class Plugin(LoopActor):
 
     async def _spawn(self, spawn: int, protocol: int) -> None:
         try:
-            await self._settings.load()
+            await self._settings.prepare()
         except ToruError as error:
             self._apply(life.SpawnRefused(spawn, error.sentence))
             return
-        self._settings.begin()
         for name, why in self._settings.unusable.items():
             text = f"What is stored for its setting {name} is not allowed any more: {why}"
             self._records.log("warning", text, None)
@@ -374,7 +385,13 @@ class Plugin(LoopActor):
         )
         return LinkV1(context) if protocol == 1 else LinkV2(context, health=self._metadata.health)
 
+    def _pass_event(self, frame: bytes) -> None:
+        event = self._subscriptions.heard(frame)
+        if event is not None and isinstance(self._link, LinkV2):
+            self._link.tell_event(event)
+
     def _close_link(self) -> None:
+        self._subscriptions.clear()
         if self._opening is not None:
             self._opening.cancel()
             self._opening = None
@@ -405,6 +422,7 @@ class Plugin(LoopActor):
                 await work
 
         task = self.context.system.loop.create_task(run())
+        task.add_done_callback(lambda _: work.close())  # of one that is cancelled before it began
         self.background(_wait_for(task))
         return task
 
@@ -483,8 +501,10 @@ class Plugin(LoopActor):
                 restarts=state.restarts,
                 uptime_s=None if since is None else monotonic() - since,
             ),
+            sandboxed=metadata.sandbox,
             has_settings=self._settings.exist,
-            needs_settings=self._settings.lacking,
+            needs_settings=self._settings.exist
+            and (self._settings.lacking or (state.phase == "broken" and state.broken is None)),
             sha256=None if pin is None else pin.sha256,
             installed_at=None if pin is None else pin.installed_at,
             previous_version=None if pin is None else pin.previous_version,

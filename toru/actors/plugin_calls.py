@@ -5,12 +5,11 @@ Runs on: the event loop.
 
 from __future__ import annotations
 
-from typing import Any, Protocol, TypeVar
+from typing import Annotated, Any, Protocol, TypeVar
 
 import msgspec
 
 from toru.actors.messages.auth import Session
-from toru.actors.messages.hub import Publish
 from toru.actors.messages.logs import LEVELS, Level, LogLine, LogLines
 from toru.actors.messages.plugin_settings import Applied
 from toru.actors.messages.plugin_storage import (
@@ -24,8 +23,10 @@ from toru.actors.messages.plugin_storage import (
     KvSet,
 )
 from toru.actors.messages.tasks import CancelTask, StartTask
+from toru.actors.plugin_emitted import MAX_NAME_CHARS, EmittedEvents
 from toru.actors.plugin_services import PluginServices
 from toru.actors.plugin_settings import PluginSettings
+from toru.actors.plugin_subscriptions import PluginSubscriptions
 from toru.clock import utc_now
 from toru.errors import BadRequest, NotFound
 
@@ -72,8 +73,12 @@ class _Log(_Params, frozen=True):
 
 
 class _Emit(_Params, frozen=True):
-    name: str
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME_CHARS)]
     data: Any = None
+
+
+class _Subscribe(_Params, frozen=True):
+    name: str
 
 
 class _Run(_Params, frozen=True):
@@ -161,6 +166,7 @@ class PluginCalls:
         services: who does it.
         settings: the plugin's settings.
         changed: called when the plugin itself has changed them.
+        subscriptions: the events that it wants to hear of.
     """
 
     def __init__(
@@ -169,12 +175,19 @@ class PluginCalls:
         services: PluginServices,
         settings: PluginSettings,
         changed: SettingsChanged,
+        subscriptions: PluginSubscriptions,
     ) -> None:
         self._id = plugin_id
         self._services = services
         self._settings = settings
         self._changed = changed
+        self._subscriptions = subscriptions
+        self._emitted = EmittedEvents(plugin_id, services)
         self.keys = PluginKeys(plugin_id, services)
+
+    def close(self) -> None:
+        """Pass on nothing that waits any more."""
+        self._emitted.close()
 
     async def call(self, method: str, params: dict[str, Any]) -> Any:
         """Do one call of version 2 and return its value.
@@ -189,6 +202,8 @@ class PluginCalls:
                 return self._log(_read(params, _Log))
             case "event.emit":
                 return self._emit(_read(params, _Emit))
+            case "event.subscribe":
+                return await self._subscriptions.add(_read(params, _Subscribe).name)
             case "task.run" | "task.cancel":
                 return await self._task_call(method, params)
             case "config.get":
@@ -204,16 +219,15 @@ class PluginCalls:
         message = LogLine(utc_now(), level, self._id, text, fields=fields)
         self._services.log_sink(self._id).tell(LogLines((message,)))
 
-    def _emit(self, event: _Emit) -> None:
-        data = self._settings.hide_in({"name": event.name, "data": event.data})
-        data = {"type": "emitted", "plugin": self._id, **data}
-        self._services.hub.tell(Publish("plugin-states", msgspec.Raw(msgspec.json.encode(data))))
-
     async def _set_config(self, wish: _Config) -> dict[str, Any]:
         if await self._settings.change(wish.values, partly=True):
             # It has the answer, so that a restart would tell it nothing new.
             self._changed(may_restart=False)
         return self._settings.config
+
+    def _emit(self, event: _Emit) -> None:
+        shown = self._settings.hide_in({"name": event.name, "data": event.data})
+        self._emitted.emit(shown["name"], shown["data"])
 
     async def _task_call(self, method: str, params: dict[str, Any]) -> Any:
         if method == "task.cancel":

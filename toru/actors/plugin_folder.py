@@ -18,8 +18,10 @@ from toru.actors.messages.plugins import (
     FoundFile,
     LoadBundle,
     LoadEnabled,
+    LoadSandboxForced,
     ScanFolder,
     SetEnabled,
+    SetSandboxForced,
 )
 from toru.actors.runtime import ActorContext, Message, ThreadActor
 from toru.domain.plugin_probe import HEAD_BYTES, FileFacts, FileKind, unreadable
@@ -56,7 +58,11 @@ class PluginFolder(ThreadActor):
             case LoadEnabled():
                 return self._load_enabled()
             case SetEnabled(id=plugin_id, enabled=enabled):
-                return self._set_enabled(plugin_id, enabled)
+                return self._write_down("plugins", plugin_id, enabled)
+            case LoadSandboxForced():
+                return self._load_sandbox_forced()
+            case SetSandboxForced(id=plugin_id, forced=forced):
+                return self._write_down("sandboxed", plugin_id, forced)
             case LoadBundle(id=plugin_id):
                 return self._load_bundle(plugin_id)
             case _:
@@ -87,14 +93,24 @@ class PluginFolder(ThreadActor):
             return {}
         return {key: value for key, value in plugins.items() if isinstance(value, bool)}
 
-    def _set_enabled(self, plugin_id: str, enabled: bool) -> None:
+    def _load_sandbox_forced(self) -> frozenset[str]:
+        try:
+            sandboxed = _read_config(self._config_path).get("sandboxed", {})
+        except (OSError, ValueError):
+            return frozenset()  # `_load_enabled` says why
+        entries = sandboxed.items() if isinstance(sandboxed, dict) else ()
+        return frozenset(plugin_id for plugin_id, forced in entries if forced is True)
+
+    def _write_down(self, section: str, plugin_id: str, value: bool) -> None:
         """Replace the file as a whole; what others have written into it stays."""
         path = self._config_path
         draft = path.with_suffix(".json.new")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             config = _kept_config(path)
-            config["plugins"][plugin_id] = enabled
+            if not isinstance(config.get(section), dict):
+                config[section] = {}
+            config[section][plugin_id] = value
             with draft.open("w", encoding="utf-8") as file:
                 json.dump(config, file, indent=2, sort_keys=True)
                 file.flush()

@@ -9,6 +9,7 @@ import asyncio
 import logging
 from typing import Any, cast
 
+from toru.actors.plugin_event_queue import EventQueue
 from toru.actors.plugin_link import (
     LinkBroken,
     LinkContext,
@@ -17,6 +18,7 @@ from toru.actors.plugin_link import (
 )
 from toru.actors.plugin_requests_v2 import RequestsV2
 from toru.clock import monotonic
+from toru.domain.plugin_topics import CoreEvent
 from toru.errors import BadGateway, Conflict, DeadlineExceeded, Forbidden, ToruError, Unavailable
 from toru.wire import plugin_session_events as told
 from toru.wire.plugin_http import ProtocolFault
@@ -58,6 +60,7 @@ class LinkV2(asyncio.Protocol):
         self._closed = False
         self._flush_due = False
         self._misses = 0
+        self._events = EventQueue(self._send_event, self._unsent_bytes)
 
     async def open(self) -> None:
         """Connect, negotiate, and return when the plugin says ``ready``."""
@@ -99,6 +102,15 @@ class LinkV2(asyncio.Protocol):
         """Answer everything that waits with 502."""
         if self._transport is not None:
             self._requests.fail(sentence)
+
+    def tell_event(self, event: CoreEvent) -> None:
+        """Send an event that the plugin has subscribed to, when it has read those before."""
+        if not self._closed and self._transport is not None:
+            self._events.add(event)
+
+    def _send_event(self, event: CoreEvent, dropped: int) -> None:
+        self._session.emit(event.name, event.data, event.timestamp, dropped)
+        self._flush_soon()
 
     async def goaway(self) -> None:
         """Say ``goaway`` and return when nothing is open."""
@@ -145,6 +157,11 @@ class LinkV2(asyncio.Protocol):
         else:
             self._flush_soon()
 
+    def resume_writing(self) -> None:
+        """Go on with what waited for the plugin to read; asyncio calls it."""
+        if not self._closed:
+            self._events.go_on()
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Take note that the connection has ended; asyncio calls it."""
         if isinstance(exc, OSError):
@@ -160,6 +177,7 @@ class LinkV2(asyncio.Protocol):
             except ProtocolFault as fault:
                 self._break(fault)
                 return
+            self._events.go_on()
             self._flush()
 
     async def _ask_health(self) -> None:

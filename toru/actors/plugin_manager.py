@@ -28,17 +28,21 @@ from toru.actors.messages.plugin_install import (
     StartStatusSaid,
 )
 from toru.actors.messages.plugin_settings import ChangePluginSettings, ReadPluginSettings
+from toru.actors.messages.plugin_storage import KvList, KvPage
 from toru.actors.messages.plugins import (
     DescribePlugin,
     DisablePlugin,
     EnablePlugin,
     FolderContent,
+    ForceSandbox,
     FoundFile,
     GetBundle,
     GetPlugin,
+    ListPluginKv,
     ListPlugins,
     LoadBundle,
     LoadEnabled,
+    LoadSandboxForced,
     LookAtFolder,
     MarkBroken,
     MarkRemoved,
@@ -55,6 +59,7 @@ from toru.actors.messages.plugins import (
     RestartPlugin,
     RunsKnown,
     ScanFolder,
+    SetSandboxForced,
     StopPlugin,
 )
 from toru.actors.messages.runner import (
@@ -136,6 +141,7 @@ class PluginManager(LoopActor):
         self._actors: dict[str, str] = {}  # who serves as each plugin; others are on their way
         self._figures: dict[str, Figures] = {}
         self._enabled: dict[str, bool] = {}
+        self._sandbox_forced: frozenset[str] = frozenset()
         self._views: dict[str, PluginView] = {}
         self._known: dict[str, _Known] = {}
         self._probing: dict[str, tuple[int, ...]] = {}
@@ -175,10 +181,15 @@ class PluginManager(LoopActor):
                 return self._ask_of_settings(plugin_id, message)
             case PluginKv():
                 return self._kv(message)
+            case ListPluginKv():
+                return self._list_kv(message)
+            case ForceSandbox(id=plugin_id, forced=forced):
+                return self._force_sandbox(plugin_id, forced)
             case GetBundle(id=plugin_id, session=session):
                 return self._bundle(plugin_id, session)
-            case PluginChanged(view=view, actor=name):
-                if self._actors.get(view.id) == name:
+            case PluginChanged(view=own_view, actor=name):
+                if self._actors.get(own_view.id) == name:
+                    view = self._with_sandbox(own_view)
                     self._views[view.id] = view
                     self._publish("plugin", view)
             case PluginDisposed(id=plugin_id, actor=name):
@@ -315,6 +326,7 @@ class PluginManager(LoopActor):
         known = await self._probe(file)
         with contextlib.suppress(ToruError):
             self._enabled = await self._folder.ask(LoadEnabled())
+            self._sandbox_forced = await self._folder.ask(LoadSandboxForced())
         if self._probing.get(file.name) != file.signature:
             return  # it has changed once more meanwhile
         del self._probing[file.name]
@@ -541,7 +553,8 @@ class PluginManager(LoopActor):
         raise NotFound("There is no such plugin.")
 
     async def _describe(self, plugin_id: str) -> PluginView:
-        return await self._plugin(plugin_id).ask(DescribePlugin(), deadline_s=2.0)
+        view = await self._plugin(plugin_id).ask(DescribePlugin(), deadline_s=2.0)
+        return self._with_sandbox(view)
 
     async def _describe_anyhow(self, plugin_id: str) -> PluginView | None:
         """Return what the actor says, or what it last said when it cannot say anything now."""
@@ -578,10 +591,38 @@ class PluginManager(LoopActor):
             reason = found.reason if found and found.reason else broken.reason
             raise Conflict(f"The plugin is broken: {reason}", code="broken_plugin")
 
-    async def _kv(self, wanted: PluginKv) -> str | None:
+    async def _force_sandbox(self, plugin_id: str, forced: bool) -> None:
         await self._discovery()
-        if wanted.id not in self._placed or not self._is_enabled(wanted.id):
+        known = self._placed.keys() | {view.id for view in self._broken()}
+        if plugin_id not in known:
+            raise NotFound("There is no such plugin.")
+        await self._folder.ask(SetSandboxForced(plugin_id, forced))
+        others = self._sandbox_forced - {plugin_id}
+        self._sandbox_forced = others | {plugin_id} if forced else others
+        if plugin_id in self._placed:
+            with contextlib.suppress(ToruError):
+                self._views[plugin_id] = await self._describe(plugin_id)
+                self._publish("plugin", self._views[plugin_id])
+
+    def _with_sandbox(self, view: PluginView) -> PluginView:
+        """Return what a plugin says of itself, with what the admin wants of its page."""
+        forced = view.id in self._sandbox_forced
+        return msgspec.structs.replace(
+            view, sandboxed=view.sandboxed or forced, sandbox_forced=forced
+        )
+
+    async def _list_kv(self, wanted: ListPluginKv) -> KvPage:
+        await self._check_enabled(wanted.id)
+        question = KvList(wanted.id, wanted.prefix, wanted.cursor, wanted.limit)
+        return await self._services.db_reader.ask(question)
+
+    async def _check_enabled(self, plugin_id: str) -> None:
+        await self._discovery()
+        if plugin_id not in self._placed or not self._is_enabled(plugin_id):
             raise NotFound("There is no such plugin, or it is disabled.")
+
+    async def _kv(self, wanted: PluginKv) -> str | None:
+        await self._check_enabled(wanted.id)
         keys = PluginKeys(wanted.id, self._services)
         return await keys.kv(wanted.action, wanted.key, wanted.value)
 

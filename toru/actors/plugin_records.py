@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import msgspec
 
@@ -18,6 +18,7 @@ from toru.actors.messages.logs import Level, LogLine, LogLines
 from toru.actors.messages.plugin_storage import InsertPluginEvent
 from toru.actors.messages.plugins import SetEnabled
 from toru.actors.plugin_services import PluginServices
+from toru.actors.plugin_settings import PluginSettings
 from toru.clock import utc_now
 from toru.domain import plugin_life as life
 from toru.domain.uuid7 import uuid7
@@ -35,11 +36,9 @@ class PluginRecords:
     a restart of the hub would undo.
     """
 
-    def __init__(
-        self, plugin_id: str, services: PluginServices, hide: Callable[[str], str]
-    ) -> None:
+    def __init__(self, plugin_id: str, services: PluginServices, settings: PluginSettings) -> None:
         self._id = plugin_id
-        self._hide = hide  # takes secrets out of a text
+        self._settings = settings
         self._services = services
         self._queue: asyncio.Queue[Record] = asyncio.Queue()
         self._asks: dict[str, asyncio.Future[None]] = {}
@@ -87,7 +86,7 @@ class PluginRecords:
     def log(self, level: str, text: str, pid: int | None) -> None:
         """Add a line to the supervisor's log, at once."""
         level_of_log: Level = "warn" if level == "warning" else level  # type: ignore[assignment]
-        line = LogLine(utc_now(), level_of_log, self._id, self._hide(text), pid=pid)
+        line = LogLine(utc_now(), level_of_log, self._id, self._settings.hide(text), pid=pid)
         with contextlib.suppress(Unavailable):
             self._services.supervisor_log.tell(LogLines((line,)))
 
@@ -101,7 +100,7 @@ class PluginRecords:
                 self._answer(ask.token, refusal)
 
     async def _store(self, event: life.RecordEvent) -> None:
-        details = self._hide(json.dumps(event.details)) if event.details else None
+        details = json.dumps(self._settings.hide_in(event.details)) if event.details else None
         message = InsertPluginEvent(self._id, event.event_type, details, utc_now())
         try:
             row = await self._services.db_writer.ask(message)

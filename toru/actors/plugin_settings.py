@@ -21,7 +21,7 @@ from toru.actors.messages.plugin_settings import (
 )
 from toru.actors.plugin_services import PluginServices
 from toru.domain.redaction import Redactor
-from toru.errors import NotFound
+from toru.errors import NotFound, ToruError
 
 if TYPE_CHECKING:
     from toru.domain.plugin_settings import SettingsForm
@@ -94,15 +94,13 @@ class PluginSettings:
         Raises:
             StorageUnavailable: not now.
         """
-        if self._form is None or self._stored is not None:
-            return
-        async with self._turn:
-            if self._stored is None:
-                stored = await self._services.db_reader.ask(LoadPluginSettings(self._id))
-                self._take(self._form, stored)
+        if self._stored is None:
+            await self.reload()
 
     async def reload(self) -> bool:
-        """Read the values anew, and return whether another actor has changed them meanwhile.
+        """Read the values, unless there are no settings; return whether the plugin's are others.
+
+        Another actor of the same plugin, for another version of it, may have changed them.
 
         Raises:
             StorageUnavailable: not now.
@@ -110,12 +108,24 @@ class PluginSettings:
         if self._form is None:
             return False
         async with self._turn:
-            before = self._stored
-            self._take(self._form, await self._services.db_reader.ask(LoadPluginSettings(self._id)))
-        return self._stored != before
+            before = self._config
+            self._take(self._form, await self._read())
+            return self._config != before
 
-    def begin(self) -> None:
-        """Take note that a process is started, which knows no older secrets than the present."""
+    async def _read(self) -> dict[str, Any]:
+        return await self._services.db_reader.ask(LoadPluginSettings(self._id))
+
+    async def prepare(self) -> None:
+        """Read the values for a process that is about to start, which knows no older secrets.
+
+        Raises:
+            StorageUnavailable: not now, and they were never read.
+        """
+        try:
+            await self.reload()
+        except ToruError:
+            if self._stored is None:
+                raise
         self._redactor, self.hidden = None, ()
         self._hide()
 
@@ -143,15 +153,15 @@ class PluginSettings:
             StorageUnavailable: they cannot be written now.
         """
         self._checked()
-        await self.load()
         async with self._turn:
-            form, stored = self._checked(), self._stored or {}
+            stored = await self._read()
+            form = self._checked()  # which may be a newer version's by now
             new = form.changed(stored, wish, partly=partly)
-            if new == stored:
+            if new == stored == self._stored:
                 return False
             self._hide(*form.hidden(new))
             await self._services.db_writer.ask(SavePluginSettings(self._id, new))
-            self._take(self._form, new)  # which may be a newer version's meanwhile
+            self._take(self._form, new)
         return True
 
     async def after_change(self, applied: Applied) -> PluginSettingsChanged:

@@ -118,7 +118,7 @@ class PluginStore(ThreadActor):
 
     def _recover(self) -> None:
         self._unlock()
-        if not (self._versions.folder / ".metadata").is_dir():
+        if not self._versions.are_any:
             return
         with contextlib.suppress(Conflict):  # somebody who installs just now does it himself
             try:

@@ -49,6 +49,7 @@ class PluginMetadata(msgspec.Struct, frozen=True):
         icon: for the dashboard: a character, a name or a ``data:`` address.
         protocols: the versions of the plugin protocol that both sides know, ascending.
         health: whether it offers to be asked for its health.
+        sandbox: whether its page is to be shown in a sandbox.
         settings: a JSON Schema of the settings that it has, if it has any.
     """
 
@@ -60,6 +61,7 @@ class PluginMetadata(msgspec.Struct, frozen=True):
     icon: str | None = None
     protocols: tuple[int, ...] = (1,)
     health: bool = False
+    sandbox: bool = False
     settings: dict[str, Any] | None = None
 
     @property

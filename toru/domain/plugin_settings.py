@@ -71,6 +71,7 @@ class SettingsForm:
         Raises:
             InvalidSettings: something of it is not allowed, or missing.
         """
+        _check_size(given)
         kept = {
             name: value
             for name, value in stored.items()
@@ -84,8 +85,7 @@ class SettingsForm:
                 faults.setdefault(name, NEEDED)
         if faults:
             raise InvalidSettings(self._summary(faults), faults)
-        if len(msgspec.json.encode(new)) > MAX_VALUES_BYTES:
-            raise BadRequest(f"The settings are over {MAX_VALUES_BYTES // 1024} KiB in all.")
+        _check_size(new)
         return new
 
     def config(self, stored: Values) -> dict[str, Any]:
@@ -147,3 +147,12 @@ class SettingsForm:
         (name, sentence), *_ = faults.items()
         title = self._settings.get(name, {}).get("title") or name[:64]
         return f"The setting {title} is not right: {uncapitalised(sentence)}"
+
+
+def _check_size(values: Values) -> None:
+    try:
+        size = len(msgspec.json.encode(values))
+    except (RecursionError, UnicodeEncodeError):
+        raise BadRequest("The values are nested too deeply, or no text.") from None
+    if size > MAX_VALUES_BYTES:
+        raise BadRequest(f"The settings are over {MAX_VALUES_BYTES // 1024} KiB in all.")

@@ -29,9 +29,13 @@ Schema = Mapping[str, Any]
 MAX_SCHEMA_BYTES = 64 * 1024
 MAX_SETTINGS = 100
 MAX_CHOICES = 200
+MAX_ENTRIES = 1000
+"""The most that a list may have, whatever its schema says."""
 MAX_PATTERN_CHARS = 1000
 FORMATS = ("password", "uri", "email", "path", "multiline")
 
+_MAX_DEPTH = 16
+"""More than forms need; but there may be anything in notes."""
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 _ANNOTATIONS = {"$comment", "examples", "deprecated"}
 _OF_ALL = {"type", "title", "description", "default", "enum"}
@@ -60,6 +64,8 @@ def check_schema(schema: Schema) -> None:
     Raises:
         BrokenPlugin: the sentence names the setting and what is wrong with it.
     """
+    if not _is_flat(schema):
+        raise _wrong("they are nested too deeply")
     if len(msgspec.json.encode(schema)) > MAX_SCHEMA_BYTES:
         raise _wrong(f"they are larger than {MAX_SCHEMA_BYTES // 1024} KiB")
     _check_keywords(schema, _OF_WHOLE, "the schema")
@@ -81,6 +87,19 @@ def check_schema(schema: Schema) -> None:
             raise _wrong(f'"required" names "{shown(name)}", which is no setting')
     for name, setting in settings.items():
         _check_content(name, setting)
+
+
+def _is_flat(schema: object) -> bool:
+    """Return whether nothing is nested so deeply that whoever walks through it could fail."""
+    level = [schema]
+    for _ in range(_MAX_DEPTH):
+        level = [
+            inner
+            for each in level
+            if isinstance(each, dict | list)
+            for inner in (each.values() if isinstance(each, dict) else each)
+        ]
+    return not level
 
 
 def _check_setting(name: str, setting: object) -> None:
@@ -162,13 +181,21 @@ def validator(setting: Schema) -> Draft202012Validator:
 
 def fault(rules: Draft202012Validator, value: object) -> str | None:
     """Return why a value is not allowed, as a sentence that does not have it; None when it is."""
-    error = best_match(rules.iter_errors(value))
+    if isinstance(value, list) and len(value) > MAX_ENTRIES:
+        return f"This may have at most {MAX_ENTRIES} entries."
+    error = best_match(rules.iter_errors(_flat(value)))
     if error is None:
         return None
     sentence = _sentence(error)
     if error.absolute_path:
         return f"Entry {int(error.absolute_path[0]) + 1}: {uncapitalised(sentence)}"
     return sentence
+
+
+def _flat(value: object) -> object:
+    """Return a value, or one that no setting allows in the place of one that is nested."""
+    entries = value if isinstance(value, list) else [value]
+    return {} if any(isinstance(entry, dict | list) for entry in entries) else value
 
 
 def uncapitalised(sentence: str) -> str:

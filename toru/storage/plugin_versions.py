@@ -54,6 +54,11 @@ class PluginVersions:
         self._versions = self._metadata / "versions"
         self._book_path = self._metadata / "installed.json"
 
+    @property
+    def are_any(self) -> bool:
+        """Whether anything was ever installed here, or offered."""
+        return any(path.exists() for path in (self._book_path, self._versions, self._incoming))
+
     # What is written down
 
     def book(self) -> dict[str, Installed]:

@@ -31,6 +31,7 @@ from toru.web.base import (
 )
 from toru.web.forwarding import ForwardExchange
 from toru.web.gate import Arrival, Gate
+from toru.web.handlers import plugin_frame
 from toru.web.handlers.plugin_socket import PluginSocketHandler
 from toru.web.handlers.plugins import ForwardHandler
 from toru.web.handlers.static import StaticHandler
@@ -119,6 +120,7 @@ class HubApplication(tornado.web.Application):
             [
                 *_grouped(self.routes),
                 (r"/api(?:/.*)?$", UnknownPath),
+                *plugin_frame.PAGES,
                 (r"/(?P<path>.*)$", StaticHandler),
             ],
             transforms=cast("Any", [security_headers(hsts=self._hsts)]),

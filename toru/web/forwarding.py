@@ -192,7 +192,8 @@ class ForwardExchange(HTTPMessageDelegate):
         authorise("any", found)
         session = cast("Session", found)
         if self._connection.stream.closed():
-            return  # its client has gone meanwhile
+            self._end()  # its client had gone before anybody was to be told of that
+            return
         actor, wanted = plugin_request(self._request, self._services.plugin_places, session)
         if self._upload is None:
             wanted = msgspec.structs.replace(wanted, body=b"".join(self._chunks))
@@ -233,6 +234,7 @@ class ForwardExchange(HTTPMessageDelegate):
         if self._write_head(answer.status, headers, b""):
             self._pouring = asyncio.get_running_loop().create_task(self._pour_body())
         else:
+            self._end()
             self._give_up()
 
     async def _pour_body(self) -> None:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Literal
 
+import msgspec
+
 from toru.errors import Unavailable
 from toru.wire import plugin_calls, plugin_exchange, plugin_streams
 from toru.wire import plugin_session_events as told
@@ -253,13 +255,20 @@ class Session:
         self._outbox.send(v2.Health(id=self._health))
         return self._events()
 
-    def emit(self, name: str, data: Any) -> None:
+    def emit(self, name: str, data: Any, timestamp: str, dropped: int = 0) -> None:
         """Send an event that the plugin has subscribed to.
+
+        Args:
+            name: what it has subscribed to.
+            data: what JSON can have.
+            timestamp: when it happened, RFC 3339 UTC.
+            dropped: how many events before it were not sent.
 
         Raises:
             ValueError: it is too large for one message.
         """
-        self._outbox.send(v2.Event(name=name, data=data))
+        lost = dropped or msgspec.UNSET
+        self._outbox.send(v2.Event(name=name, data=data, timestamp=timestamp, dropped=lost))
 
     def goaway(self, now: float) -> list[SessionEvent]:
         """Take no new requests; ``Drained`` follows, perhaps at once.

@@ -182,6 +182,8 @@ class Health(Message, frozen=True, tag="health"):
 class Event(Message, frozen=True, tag="event"):
     name: str
     data: Any = None
+    timestamp: str = ""
+    dropped: int | msgspec.UnsetType = msgspec.UNSET
 
 
 _KINDS: tuple[type[Message], ...] = (

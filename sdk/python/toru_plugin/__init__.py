@@ -18,6 +18,7 @@ served; the core's first message decides. Streams and WebSockets need version 2.
 from __future__ import annotations
 
 from ._version import __version__
+from .core_events import PluginEvent
 from .errors import CallError, Disconnected, HttpError, NeedsConfiguration, PluginError
 from .events import EventStream, ServerEvent
 from .headers import Headers
@@ -37,6 +38,7 @@ __all__ = [
     "Page",
     "Plugin",
     "PluginError",
+    "PluginEvent",
     "Request",
     "Response",
     "ServerEvent",

@@ -12,6 +12,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Callable, TypeVar
 
 from . import assets
+from .core_events import CoreEvents
 from .errors import PluginError
 from .messages import Request, Response
 from .reports import Events, Log, write_line
@@ -43,6 +44,7 @@ class Plugin:
         icon: a character, or a name, for the dashboard.
         max_body_bytes: how long a request's body may be that is collected for its handler; longer
             ones are answered with 413. Handlers with ``stream=True`` have no such limit.
+        sandbox: have the page shown in a sandbox, shut off from the dashboard.
         settings: a JSON Schema of its settings, from which the dashboard draws a form.
 
     Attributes:
@@ -70,6 +72,7 @@ class Plugin:
         author: str | None = None,
         icon: str | None = None,
         max_body_bytes: int = DEFAULT_MAX_BODY_BYTES,
+        sandbox: bool = False,
         settings: dict[str, Any] | None = None,
     ) -> None:
         if not _ID.fullmatch(id):
@@ -77,7 +80,7 @@ class Plugin:
         if not route.startswith("/") or ".." in route:
             raise PluginError(f'the route {route!r} must begin with "/" and have no ".." in it')
         self.id, self.name, self.version, self.route = id, name, version, route
-        self.author, self.icon = author, icon
+        self.author, self.icon, self.sandbox = author, icon, sandbox
         self.kv, self.log, self.events = Kv(self), Log(self), Events(self)
         self.settings = None if settings is None else checked_schema(settings)
         self.config: dict[str, Any] = with_defaults(settings, {})
@@ -90,6 +93,7 @@ class Plugin:
         self.stop_hooks: list[Callable[[], Any]] = []
         self.config_hooks: list[Callable[[], Any]] = []
         self.health_check: Callable[[], Any] | None = None
+        self.core_events = CoreEvents()
         self._serving = Serving(self.log, max_body_bytes)
         self._host: Host | None = None
 
@@ -226,6 +230,22 @@ class Plugin:
         self.health_check = function
         return function
 
+    def on_event(self, name: str) -> Callable[[Function], Function]:
+        """Call the decorated function with each `PluginEvent` of a name (protocol 2).
+
+        There are ``task.started`` and ``task.finished``, and ``plugin.<id>.<name>``, which is what
+        the plugin of that id emits. Events are handled one after the other.
+
+        Args:
+            name: one of these; the core refuses others, which the log says.
+        """
+
+        def register(function: Function) -> Function:
+            self.core_events.handlers.setdefault(name, []).append(function)
+            return function
+
+        return register
+
     def status(self, text: str, *, extend_s: float = 0) -> None:
         """Say what a slow start is busy with, and ask for more time.
 
@@ -255,6 +275,7 @@ class Plugin:
             **{field: value for field, value in optional.items() if value is not None},
             "protocols": list(PROTOCOLS),
             "health": self.health_check is not None,
+            **({"sandbox": True} if self.sandbox else {}),
             **({} if self.settings is None else {"settings": self.settings}),
         }
 

@@ -66,7 +66,7 @@ class Log:
 
 
 class Events:
-    """``plugin.events``: events that the core stores and shows live."""
+    """``plugin.events``: events that the core tells live to the plugin's page; none is stored."""
 
     def __init__(self, plugin: Plugin) -> None:
         self._plugin = plugin

@@ -231,6 +231,13 @@ class Server:
         self._exit_code = code
         self._loop.call_soon(self.stop, "it could not start")
 
+    def handle_event(self, message: Message) -> None:
+        """Have the plugin's handlers called with an event."""
+        work = self.plugin.core_events.received(message, self._host)
+        if work is not None:
+            self._tasks.add(work)
+            work.add_done_callback(self._finished)
+
     def configure(self, config: dict[str, Any]) -> None:
         """Have changed settings, and tell the plugin."""
         self.plugin.take_config(config)

@@ -137,6 +137,7 @@ class SessionV2:
 
     async def _start(self, message: Message) -> None:
         if await self._server.begin(PROTOCOL, message):
+            await self._server.plugin.core_events.subscribe(self)
             self.send({"type": "ready"})
         else:
             self.send_error(0, "INTERNAL", "The plugin could not start; see its log.")
@@ -159,6 +160,9 @@ class SessionV2:
         trouble = await self._server.check_health()
         answer = {"type": "health", "id": stream_id_of(message) or 0, "ok": trouble is None}
         self.send(answer if trouble is None else {**answer, "text": trouble})
+
+    def _event(self, message: Message) -> None:
+        self._server.handle_event(message)
 
     def _goaway(self, message: Message) -> None:
         del message
@@ -210,6 +214,7 @@ _HANDLERS: dict[str, Any] = {
     "ping": SessionV2._ping,
     "pong": SessionV2._pong,
     "health": SessionV2._health,
+    "event": SessionV2._event,
     "goaway": SessionV2._goaway,
     "shutdown": SessionV2._shutdown,
     "http": lambda session, message: session._exchange.http(message),

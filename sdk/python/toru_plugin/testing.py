@@ -18,10 +18,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 from urllib.parse import urlsplit
 
+from .core_events import PluginEvent
 from .errors import CallError
 from .headers import HeaderSource
 from .host import Host
 from .messages import Request, Response
+from .reports import utc_now
 from .testing_streams import Answer, Refused, Sent, SentBody, StreamedAnswer, TestSocket
 
 if TYPE_CHECKING:
@@ -121,6 +123,14 @@ class PluginTest:
         self._host.close()
         self._host = None
         self.plugin.attach(None)
+
+    async def tell(self, name: str, data: Any = None, *, timestamp: str = "") -> None:
+        """Tell the plugin of an event, and return when its handlers are done with it."""
+        await self.start()
+        assert self._host is not None
+        event = PluginEvent(name, data, timestamp or utc_now())
+        for handler in self.plugin.core_events.handlers.get(name, ()):
+            await self._host.invoke(handler, event)
 
     async def configure(self, values: dict[str, Any]) -> None:
         """Change some settings, as the administrator does; return when ``on_config`` has.

@@ -5,18 +5,31 @@ Runs on: any thread; frozen values only.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated
 
 import msgspec
 
 from toru.actors.messages.auth import Session
 from toru.actors.runtime import Message
+from toru.domain.plugin_topics import EMITTED
 
-Topic = Literal["resources", "tasks", "plugins", "plugin-states", "plugin-logs", "actors"]
+Topic = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^(resources|tasks|plugins|plugin-states|plugin-logs|actors"
+        r"|plugin-emitted/[A-Za-z0-9-]{1,64})$"
+    ),
+]
 
-WHOLE: dict[Topic, Topic] = {"plugin-states": "plugins", "plugin-logs": "plugins"}
-"""Topics that are parts of another. What is published on a part reaches those who are subscribed
-to the whole under the whole's name, and under no other, so that nobody gets anything twice."""
+
+def whole_of(topic: Topic) -> Topic:
+    """Return the topic that a topic is a part of; most are their own whole.
+
+    What is published on a part reaches those who are subscribed to the whole under the whole's
+    name, and under no other, so that nobody gets anything twice.
+    """
+    is_part = topic in ("plugin-states", "plugin-logs") or topic.startswith(EMITTED)
+    return "plugins" if is_part else topic
 
 
 class Publish(Message[None], frozen=True):

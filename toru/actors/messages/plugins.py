@@ -10,6 +10,7 @@ from typing import Literal
 import msgspec
 
 from toru.actors.messages.auth import Session
+from toru.actors.messages.plugin_storage import KvPage
 from toru.actors.messages.runner import RunStatus
 from toru.actors.runtime import Message
 from toru.domain.plugin_install import Pin
@@ -84,8 +85,11 @@ class PluginView(msgspec.Struct, frozen=True):
         socket_path: where it listens; None for a client.
         has_page: whether there is a bundle that draws its page in the dashboard: its file, or the
             plugin's word; None while that is not known.
+        sandboxed: whether its page is shown in a sandbox: by its own wish, or by an admin's.
+        sandbox_forced: whether an admin wants it so.
         has_settings: whether it declares settings.
-        needs_settings: whether a setting that it requires has no value.
+        needs_settings: whether a setting that it requires has no value, or it has ended itself
+            because it needs configuration.
         sha256: the checksum that its file is held to; None when it was put there by hand.
         installed_at: when it was installed, RFC 3339 UTC.
         previous_version: what a rollback would bring back.
@@ -109,6 +113,8 @@ class PluginView(msgspec.Struct, frozen=True):
     socket_path: str | None
     has_page: bool | None
     figures: PluginFigures
+    sandboxed: bool = False
+    sandbox_forced: bool = False
     has_settings: bool = False
     needs_settings: bool = False
     sha256: str | None = None
@@ -208,6 +214,22 @@ class PluginKv(Message[str | None], frozen=True):
     action: Literal["get", "set", "delete"]
     key: str
     value: str | None = None
+
+
+class ListPluginKv(Message[KvPage], frozen=True):
+    """A page of a plugin's keys, for a browser; see `KvList`. NotFound, BadRequest."""
+
+    id: str
+    prefix: str = ""
+    cursor: str | None = None
+    limit: int = 100
+
+
+class ForceSandbox(Message[None], frozen=True):
+    """Have a plugin's page shown in a sandbox, or leave that to the plugin. NotFound."""
+
+    id: str
+    forced: bool
 
 
 class GetBundle(Message[bytes], frozen=True):
@@ -387,6 +409,17 @@ class SetEnabled(Message[None], frozen=True):
 
     id: str
     enabled: bool
+
+
+class LoadSandboxForced(Message[frozenset[str]], frozen=True):
+    """The plugins whose page an admin wants in a sandbox, as ``.metadata/config.json`` has it."""
+
+
+class SetSandboxForced(Message[None], frozen=True):
+    """Write down whether an admin wants it so; answered when it is durable. Unavailable."""
+
+    id: str
+    forced: bool
 
 
 class LoadBundle(Message[bytes | None], frozen=True):

@@ -10,12 +10,14 @@ from typing import Annotated, Any, ClassVar, Literal
 import msgspec
 
 from toru.actors.messages.logs import Level, LogPage, ReadLogPage
-from toru.actors.messages.plugin_storage import ListPluginEvents, PluginEvent
+from toru.actors.messages.plugin_storage import KvEntry, ListPluginEvents, PluginEvent
 from toru.actors.messages.plugins import (
     DisablePlugin,
     EnablePlugin,
+    ForceSandbox,
     GetBundle,
     GetPlugin,
+    ListPluginKv,
     ListPlugins,
     PluginKv,
     PluginView,
@@ -64,17 +66,32 @@ class EventQuery(Query, frozen=True):
 
 
 class KvAction(Body, frozen=True):
-    """What to do with one of the plugin's keys."""
+    """What to do with one of the plugin's keys, or which of them to list.
 
-    action: Literal["get", "set", "delete"]
-    key: str
+    A list has those that begin with ``prefix``, ``limit`` of them, from ``cursor`` on, which the
+    page before has told.
+    """
+
+    action: Literal["get", "set", "delete", "list"]
+    key: str | None = None
     value: str | None = None
+    prefix: str = ""
+    cursor: str | None = None
+    limit: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 100
 
 
-class KvValue(msgspec.Struct, frozen=True):
-    """The value that the key has."""
+class KvAnswer(msgspec.Struct, frozen=True):
+    """The value that the key has; of a list, its entries, and where the next page goes on."""
 
-    value: str | None
+    value: str | msgspec.UnsetType | None = msgspec.UNSET
+    entries: list[KvEntry] | msgspec.UnsetType = msgspec.UNSET
+    cursor: str | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class SandboxWish(Body, frozen=True):
+    """Whether the plugin's page is shown in a sandbox, whatever the plugin says itself."""
+
+    forced: bool
 
 
 class PluginsHandler(ApiHandler):
@@ -188,18 +205,43 @@ class KvHandler(ApiHandler):
     body_limit: ClassVar[int | None] = KV_BODY_BYTES
 
     @operation(
-        summary="Read or change one of the plugin's keys.",
+        summary="Read or change one of the plugin's keys, or list them.",
         body=KvAction,
-        answer=KvValue,
+        answer=KvAnswer,
         errors=(404, 409, 413),
     )
     async def post(self, plugin_id: str) -> None:
-        """Answer with the value."""
+        """Answer with the value, or with a page of the list."""
         wanted = self.body(KvAction)
+        if wanted.action == "list":
+            if wanted.key is not None or wanted.value is not None:
+                raise BadRequest("A list is asked for by a prefix, not by a key.")
+            question = ListPluginKv(plugin_id, wanted.prefix, wanted.cursor, wanted.limit)
+            page = await self.services.plugins.ask(question)
+            self.answer(KvAnswer(entries=page.entries, cursor=page.cursor))
+            return
+        if wanted.key is None:
+            raise BadRequest("Name the key, which is a string.")
         if wanted.action == "set" and wanted.value is None:
             raise BadRequest("To set a key, give it a value, which is a string.")
         message = PluginKv(plugin_id, wanted.action, wanted.key, wanted.value)
-        self.answer(KvValue(await self.services.plugins.ask(message)))
+        self.answer(KvAnswer(value=await self.services.plugins.ask(message)))
+
+
+class SandboxHandler(ApiHandler):
+    """``/api/plugins/{id}/sandbox``."""
+
+    roles: ClassVar[dict[str, Access]] = {"PUT": "admin"}
+
+    @operation(
+        summary="Have the plugin's page shown in a sandbox, or leave that to the plugin.",
+        body=SandboxWish,
+        errors=(404,),
+    )
+    async def put(self, plugin_id: str) -> None:
+        """Answer when it is written down."""
+        await self.services.plugins.ask(ForceSandbox(plugin_id, self.body(SandboxWish).forced))
+        self.answer(Success())
 
 
 class ForwardHandler(ApiHandler):
@@ -233,6 +275,7 @@ ROUTES = [
     Route("/api/plugins/{plugin_id}/logs", LogsHandler),
     Route("/api/plugins/{plugin_id}/events", EventsHandler),
     Route("/api/plugins/{plugin_id}/kv", KvHandler),
+    Route("/api/plugins/{plugin_id}/sandbox", SandboxHandler),
     Route("/api/plugins/{plugin_id}/settings", PluginSettingsHandler),
     Route("/api/plugins/{plugin_id}/{rest:path}", ForwardHandler),
 ]

@@ -18,6 +18,7 @@ ask() {
 
 kv() { ask kv "$@"; }
 param() { ask param "$@"; }
+config() { ask config "$@"; }
 json() { ask json "$@"; }
 status() { ask status "$@"; }
 header() { ask header "$@"; }

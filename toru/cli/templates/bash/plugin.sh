@@ -12,6 +12,7 @@
 #   fail 404 "There is no such thing."             an error as JSON, and the end
 #   standard error                                 lines for the plugin's log
 #
+#   config NAME [DEFAULT]                          a setting that main.py declares; lists by line
 #   kv get KEY [DEFAULT] · kv set KEY TEXT · kv delete KEY · kv add KEY NUMBER
 set -euo pipefail
 

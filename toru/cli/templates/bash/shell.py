@@ -44,6 +44,7 @@ def serve(plugin: Plugin, limit_s: float) -> None:
         del rest
         return _Run(plugin, request, adding).answer(files, limit_s)
 
+    plugin.on_config(lambda: None)  # every run of the script reads the settings anew
     for method in METHODS:
         plugin.on(method, "/")(answer)
         plugin.on(method, "/{rest:path}")(answer)
@@ -142,6 +143,8 @@ class _Run:
             return self._kv(*words)
         if what == "param":
             return self._param(*words)
+        if what == "config":
+            return self._config(*words)
         if what == "json":
             self._type = JSON
             return json.dumps(dict(_pair(word) for word in words), ensure_ascii=False)
@@ -177,6 +180,12 @@ class _Run:
                 content = self._request.json()
                 values.update(content if isinstance(content, dict) else {})
         value = values.get(name, default)
+        return value if value is None or isinstance(value, str) else json.dumps(value)
+
+    def _config(self, name: str, default: str | None = None) -> str | None:
+        value = self._plugin.config.get(name, default)
+        if isinstance(value, list):
+            return "\n".join(value)
         return value if value is None or isinstance(value, str) else json.dumps(value)
 
     def _response(self, code: int, output: bytes) -> Response:

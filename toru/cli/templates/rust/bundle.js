@@ -1,4 +1,6 @@
 // The page of __plugin_name__ in the dashboard: a greeting, and a counter that the plugin keeps.
+// @ts-check
+/// <reference path="./toru-plugin.d.ts" />
 (() => {
   // The dashboard's own colours and sizes, so that the page fits both of its schemes.
   const CARD =

@@ -1,0 +1,1 @@
+../../../../sdk/js/toru-plugin.d.ts
