@@ -408,7 +408,9 @@ def test_keys_events_and_log_lines_are_calls(core: CoreV2) -> None:
     assert len({call["id"] for call in core.calls}) == len(core.calls)
 
 
-def test_new_settings_and_events_reach_the_plugin_in_their_order(core: CoreV2) -> None:
+def test_new_settings_and_events_reach_the_plugin_in_their_order(
+    plugin: Running, core: CoreV2
+) -> None:
     def logged(message: str) -> list[dict[str, Any]]:
         logs = [call["params"] for call in core.calls if call["method"] == "log"]
         return [log["fields"] for log in logs if log["message"] == message]
@@ -431,6 +433,9 @@ def test_new_settings_and_events_reach_the_plugin_in_their_order(core: CoreV2) -
     assert [told["data"] for told in logged("an event")] == ["bad", 1, {"n": 2}]
     assert logged("an event")[0]["at"] == "2026-11-22T14:01:30.123Z"
     assert "it is no event" in logged("Handling the event backup.done failed")[0]["error"]
+    with CoreV2(plugin) as again:
+        subscribed = [call for call in again.ready().calls if call["method"] == "event.subscribe"]
+    assert [call["params"] for call in subscribed] == [{"name": "backup.done"}]
 
 
 def test_a_real_hub_serves_versions_times_to_live_and_lists_of_keys(
@@ -451,6 +456,12 @@ def test_a_real_hub_serves_versions_times_to_live_and_lists_of_keys(
             what="the new settings",
         )
         assert plugins.view("sample")["pid"] == pid
+        assert plugins.ask("sample", "/subscribe/plugin.sample.seen", "POST").status == 204
+        assert plugins.ask("sample", "/report").status == 204
+        wait_until(
+            lambda: "an event" in {line["message"] for line in plugins.logs("sample")},
+            what="the event that it has subscribed to",
+        )
         raw = hub.http("POST", "/api/plugins/sample/digest", b"\xff" * 3_000_000)
         assert raw.json == {"size": 3_000_000, "sum": 3_000_000 * 255}
         assert hub.http("POST", "/api/plugins/sample/digest", bytes(9_000_000)).status == 413

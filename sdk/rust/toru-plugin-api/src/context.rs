@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::{json, Map, Value};
 
+use crate::calls::lock;
 use crate::error::PluginError;
 use crate::log::LogLevel;
 use crate::server::Server;
@@ -100,12 +101,15 @@ impl PluginContext {
     }
 
     /// Has events of a name come to [`handle_event`](crate::ToruPlugin::handle_event) from now on
-    /// (version 2).
+    /// (version 2): `task.started`, `task.finished`, or `plugin.<id>.<name>`, which the plugin of
+    /// that id emits.
     ///
     /// # Errors
     /// The core refuses it.
     pub async fn subscribe(&self, name: &str) -> Result<(), PluginError> {
-        self.call("event.subscribe", json!({ "name": name })).await.map(drop)
+        self.call("event.subscribe", json!({ "name": name })).await?;
+        lock(&self.server.subscriptions).insert(name.to_owned());
+        Ok(())
     }
 
     /// Writes a line into the plugin's log, with more fields (a JSON object, or null). Never waits.

@@ -1,5 +1,6 @@
 //! The plugin's process: it listens, starts the plugin when the core says so, and stops in order.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard, Weak};
@@ -172,6 +173,8 @@ pub(crate) struct Server {
     /// Log lines that are on their way to the core.
     pub lines: Count,
     exit_code: AtomicU8,
+    /// The events that the plugin has subscribed to, which a core that comes back is told again.
+    pub subscriptions: Mutex<BTreeSet<String>>,
     /// How many changes of the settings the plugin has taken.
     pub config_told: watch::Sender<u64>,
     /// Why the plugin could not start.
@@ -196,6 +199,7 @@ impl Server {
             connections: Mutex::new(Vec::new()),
             lines: Count::new(),
             exit_code: AtomicU8::new(0),
+            subscriptions: Mutex::default(),
             config_told: watch::channel(0).0,
             start_failure: Mutex::new(None),
             notices,
@@ -259,11 +263,7 @@ impl Server {
 
     /// Takes an event that the plugin has subscribed to.
     pub fn take_event(&self, message: &Map<String, Value>) {
-        if let Some(lost) = self.notices.event(PluginEvent::of(message)) {
-            let fields = std::iter::once(("event".to_owned(), lost.name.into())).collect();
-            let message = "An event is lost: those before it are not handled yet.";
-            self.log(LogLevel::Warn, message, fields);
-        }
+        self.notices.event(PluginEvent::of(message));
     }
 
     pub async fn tell_config(self: &Arc<Self>) {

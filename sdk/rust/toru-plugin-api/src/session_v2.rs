@@ -8,11 +8,11 @@ use tokio::io::BufReader;
 use tokio::net::unix::OwnedReadHalf;
 use tokio::sync::mpsc;
 
-use crate::calls::{Calls, Outcome};
+use crate::calls::{lock, Calls, Outcome};
 use crate::error::PluginError;
 use crate::exchange::Exchange;
 use crate::frame::{encode, read_frame, Frame, MAX_DATA_BYTES, MAX_JSON_BYTES_V2};
-use crate::log::{write_line, LogLevel};
+use crate::log::{write_failure, write_line, LogLevel};
 use crate::outgoing::Outgoing;
 use crate::server::{tell_broken, Counted, Link, Server};
 
@@ -232,7 +232,11 @@ impl SessionV2 {
         let session = Arc::clone(self);
         let counted = self.server.work.enter();
         tokio::spawn(async move {
+            let has_begun = session.server.is_ready();
             if session.server.begin().await {
+                if has_begun {
+                    session.subscribe_again().await;
+                }
                 let _ = session.voice.send(json!({"type": "ready"})).await; // or it has left
             } else {
                 let sentence = "The plugin could not start; see its log.";
@@ -240,6 +244,16 @@ impl SessionV2 {
             }
             drop(counted);
         });
+    }
+
+    /// Tells a core that has come back which events are wanted.
+    async fn subscribe_again(&self) {
+        let names = lock(&self.server.subscriptions).clone();
+        for name in names {
+            if let Err(error) = self.call("event.subscribe", &json!({ "name": name })).await {
+                write_failure(&format!("There will be no event {name}."), &error.to_string());
+            }
+        }
     }
 
     fn tell_health(self: &Arc<Self>, id: u64) {
