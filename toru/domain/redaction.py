@@ -6,7 +6,6 @@ Runs on: any thread; pure.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -24,6 +23,7 @@ MIN_LINE_CHARS = 8
 MAX_LINES = 64
 """Of a longer secret, so many of its longest lines; each makes the search take longer."""
 
+_LONG_CHARS = 1024
 _MAX_DEPTH = 64
 
 
@@ -38,18 +38,22 @@ class Redactor:
 
     def __init__(self, secrets: Iterable[str]) -> None:
         forms = {form for secret in secrets for form in _forms(secret)}
-        longest_first = sorted(forms, key=len, reverse=True)
-        self._pattern = re.compile("|".join(map(re.escape, longest_first))) if forms else None
-        self._forms = longest_first
+        # Looked for one by one: a pattern of all would take seconds to compile where one is long.
+        self._forms = sorted(forms, key=len, reverse=True)
 
     def text(self, text: str) -> str:
         """Return a text without the secrets."""
-        return text if self._pattern is None else self._pattern.sub(MASK, text)
+        for form in self._forms:
+            if form in text:
+                text = text.replace(form, MASK)
+        return text
 
     def end_of_text(self, text: str) -> str:
         """Return the end of a longer text without the secrets, also one that it begins within."""
+        if len(text) >= _LONG_CHARS and any(text in form for form in self._forms):
+            return MASK  # it is from the midst of one
         for form in self._forms:
-            for length in range(len(form) - 1, MIN_CHARS - 1, -1):
+            for length in range(min(len(form) - 1, len(text)), MIN_CHARS - 1, -1):
                 if text.startswith(form[-length:]):
                     return MASK + self.text(text[length:])
         return self.text(text)
