@@ -151,7 +151,9 @@ function SwitchRow({ store, field, id, described }) {
 
 /** @param {{field: PluginField, id: string, isGroup: boolean}} props */
 function Label({ field, id, isGroup }) {
-  const words = html`${field.label}${field.isNeeded && html`<span class="needed"> (needed)</span>`}`;
+  const words = html`<span>
+    ${field.label}${field.isNeeded && html`<span class="needed"> (needed)</span>`}
+  </span>`;
   if (isGroup) return html`<span class="label" id=${`${id}-label`}>${words}</span>`;
   return html`<label for=${id}>${words}</label>`;
 }
