@@ -88,8 +88,8 @@ def build(folder: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def build_source(name: str, manifest: str, program: str, out: Path) -> Path:
-    """Build a plugin of a page for authors, which lies beside the libraries there."""
-    folder = PLACE / "source/sdk" / name
+    """Build a plugin of a page for authors, in a folder beside ``sdk``."""
+    folder = PLACE / "source" / name
     (folder / "src").mkdir(parents=True, exist_ok=True)
     (folder / "Cargo.toml").write_text(manifest)
     (folder / "src/main.rs").write_text(program)
@@ -98,11 +98,15 @@ def build_source(name: str, manifest: str, program: str, out: Path) -> Path:
 
 
 def cargo(*arguments: str, folder: Path = LIBRARY) -> str:
-    """Run cargo on a library, and return what it prints; it must not fail."""
+    """Run cargo on a library, or on what `build_source` has made; it must not fail.
+
+    Returns:
+        What it prints.
+    """
     copied(LIBRARY)
     result = subprocess.run(
         ["cargo", *arguments, *FLAGS],
-        cwd=copied(folder),
+        cwd=copied(folder) if (ROOT / folder).exists() else PLACE / "source" / folder,
         env=os.environ | ENVIRONMENT,
         stdin=subprocess.DEVNULL,
         capture_output=True,

@@ -123,6 +123,12 @@ async def report(_):
     return {}
 
 
+@plugin.get("/flood")
+def flood(_):
+    for n in range(500):
+        plugin.log.info("line", n=n)
+
+
 @plugin.get("/about")
 def about(_):
     return {

@@ -1,4 +1,7 @@
-"""The Python library over protocol version 2: one connection, many requests and calls at once."""
+"""The libraries over protocol version 2: one connection, many requests and calls at once.
+
+What both do in the same way is tried on both.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +12,23 @@ from pathlib import Path
 
 import pytest
 
-from tests.sdk.core import CoreV2, Running, python_plugin, running
+from tests.sdk.core import CoreV2, Running, data_frame, python_plugin, running
 
 SAMPLE = (Path(__file__).parent / "sample.py").read_text()
 
 
+only_python = pytest.mark.parametrize("command", ["python"], indirect=True)
+
+
+@pytest.fixture(params=["python", "rust"])
+def command(request: pytest.FixtureRequest, tmp_path: Path) -> list[str]:
+    if request.param == "rust":
+        return [str(request.getfixturevalue("rust_plugins") / "rust_sample.binary")]
+    return python_plugin(tmp_path, SAMPLE)
+
+
 @pytest.fixture
-def plugin(tmp_path: Path) -> Iterator[Running]:
-    command = python_plugin(tmp_path, SAMPLE)
+def plugin(command: list[str], tmp_path: Path) -> Iterator[Running]:
     with running(command, tmp_path / "s", TORU_INSTANCE="spawn-1") as found:
         yield found
 
@@ -34,9 +46,10 @@ def test_the_greeting_says_who_answers_and_takes_the_smaller_limits(plugin: Runn
     assert answer["instance"] == "spawn-1", "its own, so that a core notices a stale process"
     assert answer["features"] == ["stream", "ws", "health"]
     assert answer["limits"]["streams"] == 64
-    assert answer["sdk"].startswith("toru-plugin-python/")
+    assert answer["sdk"].startswith(("toru-plugin-python/", "toru-plugin-api/"))
 
 
+@only_python
 def test_requests_reach_their_handlers_with_all_that_belongs_to_them(core: CoreV2) -> None:
     answer = core.http("GET", "/echo/a%20b/c/d", "a=1&a=2", headers=[["X-One", "1"]])
     assert (answer["status"], answer["body"]) == (200, "inline")
@@ -55,6 +68,7 @@ def test_requests_reach_their_handlers_with_all_that_belongs_to_them(core: CoreV
     }
 
 
+@only_python
 def test_answers_carry_repeated_headers_and_may_have_no_body(core: CoreV2) -> None:
     made = core.http("GET", "/made")
     assert made["status"] == 418
@@ -64,6 +78,7 @@ def test_answers_carry_repeated_headers_and_may_have_no_body(core: CoreV2) -> No
     assert core.http("HEAD", "/text")["body"] == "none"
 
 
+@only_python
 def test_wrong_requests_and_failing_handlers_have_the_right_status(core: CoreV2) -> None:
     assert core.http("GET", "/none")["status"] == 404
     assert core.http("PUT", "/text")["status"] == 405
@@ -127,6 +142,7 @@ def test_sixty_four_requests_run_at_once_and_the_next_is_told_busy(core: CoreV2)
     assert core.http("GET", "/text")["status"] == 200
 
 
+@only_python
 def test_keys_are_asked_for_by_calls_from_async_and_plain_handlers(core: CoreV2) -> None:
     assert json.loads(core.http("GET", "/kv/async")["text"]) == ["1", None, None]
     assert json.loads(core.http("GET", "/kv/sync")["text"]) == ["2", None]
@@ -136,11 +152,13 @@ def test_keys_are_asked_for_by_calls_from_async_and_plain_handlers(core: CoreV2)
     assert len({call["id"] for call in core.calls}) == len(core.calls)
 
 
+@only_python
 def test_the_core_s_refusal_of_a_call_is_raised_with_its_code(core: CoreV2) -> None:
     told = json.loads(core.http("GET", "/call")["text"])
     assert told == {"code": "DENIED", "sentence": "not task.run"}
 
 
+@only_python
 def test_log_lines_and_events_are_calls_and_prints_never_reach_the_protocol(
     core: CoreV2,
 ) -> None:
@@ -150,6 +168,7 @@ def test_log_lines_and_events_are_calls_and_prints_never_reach_the_protocol(
     assert methods["event.emit"] == {"name": "seen", "data": {"size": 3}}
 
 
+@only_python
 def test_ping_is_answered_while_handlers_are_busy(core: CoreV2) -> None:
     for _ in range(10):
         core.start("GET", "/stuck")
@@ -182,6 +201,7 @@ def test_what_is_unknown_or_comes_too_late_does_no_harm(core: CoreV2) -> None:
     core.wire.send({"type": "cancel", "id": answered, "reason": "The request is answered."})
     core.wire.send({"type": "dance"})
     assert core.until("error", id=0)["code"] == "UNKNOWN_TYPE"
+    core.wire.socket.sendall(data_frame(901, b"abc"))
     core.wire.send({"type": "window", "id": 0, "add": 10})
     core.wire.send({"type": "window", "id": 907, "add": 10})
     core.wire.send({"type": "result", "id": 888, "value": 1})
@@ -197,6 +217,7 @@ def test_what_is_unknown_or_comes_too_late_does_no_harm(core: CoreV2) -> None:
         (struct.pack(">IBBHI", 8, 1, 0, 7, 1), "BAD_FRAME"),
         (struct.pack(">I", 2) + b"\x02a", "BAD_FRAME"),
         (struct.pack(">I", 22) + b'{"type":"http","id":2}', "BAD_FRAME"),
+        (struct.pack(">I", 16) + b'{"type":"hello"}', "BAD_FRAME"),
     ],
 )
 def test_a_broken_frame_ends_the_connection_after_an_error(
@@ -209,8 +230,9 @@ def test_a_broken_frame_ends_the_connection_after_an_error(
         assert again.ready().http("GET", "/text")["status"] == 200
 
 
-def test_a_slow_start_says_what_it_does_and_takes_no_request_before(tmp_path: Path) -> None:
-    command = python_plugin(tmp_path, SAMPLE)
+def test_a_slow_start_says_what_it_does_and_takes_no_request_before(
+    command: list[str], tmp_path: Path
+) -> None:
     with running(command, tmp_path / "s", SAMPLE_START="slow") as plugin, CoreV2(plugin) as core:
         early = core.http("GET", "/text")
         assert (early["code"], early["retryable"]) == ("NOT_READY", True)
@@ -220,8 +242,7 @@ def test_a_slow_start_says_what_it_does_and_takes_no_request_before(tmp_path: Pa
         assert core.http("GET", "/text")["status"] == 200
 
 
-def test_a_start_that_needs_configuration_exits_with_78(tmp_path: Path) -> None:
-    command = python_plugin(tmp_path, SAMPLE)
+def test_a_start_that_needs_configuration_exits_with_78(command: list[str], tmp_path: Path) -> None:
     with (
         running(command, tmp_path / "s", SAMPLE_START="configuration") as plugin,
         CoreV2(plugin) as core,
@@ -234,6 +255,7 @@ def test_goaway_drains_and_shutdown_ends_it_in_order(plugin: Running, core: Core
     slow = core.start("GET", "/slow/0.4")
     core.wire.send({"type": "goaway", "last_id": slow})
     assert core.until("http_head", id=slow)["status"] == 200
+    assert core.http("GET", "/text")["code"] == "BUSY"
     core.wire.send({"type": "shutdown"})
     with pytest.raises(EOFError):
         core.until("never")
@@ -256,21 +278,16 @@ def test_a_core_that_comes_back_is_the_only_one(plugin: Running, core: CoreV2) -
     assert plugin.ended()[0] == 0
 
 
-def test_more_log_lines_than_the_core_takes_are_written_to_stderr(
-    tmp_path: Path,
-) -> None:
-    source = SAMPLE + (
-        '\n@plugin.get("/flood")\ndef flood(_):\n'
-        "    for n in range(500):\n        plugin.log.info('line', n=n)\n"
-    )
-    with running(python_plugin(tmp_path, source), tmp_path / "s") as plugin:
-        with CoreV2(plugin) as core:
-            core.ready().http("GET", "/flood")
-            core.wire.send({"type": "shutdown"})
-            with pytest.raises(EOFError):
-                core.until("never")
-        lines = [json.loads(line) for line in plugin.ended()[1].splitlines()]
+def test_more_log_lines_than_the_core_takes_are_written_to_stderr(plugin: Running) -> None:
+    with CoreV2(plugin) as core:
+        core.ready().http("GET", "/flood")
+        core.wire.send({"type": "shutdown"})
+        with pytest.raises(EOFError):
+            core.until("never")
+    lines = [json.loads(line) for line in plugin.ended()[1].splitlines()]
     sent = [call["params"]["fields"].get("n") for call in core.calls]
     written = [line["n"] for line in lines if "n" in line]
     assert written
-    assert sorted([n for n in sent if n is not None] + written) == list(range(500))
+    in_order = [n for n in sent if n is not None]
+    assert sorted(in_order + written) == list(range(500))
+    assert in_order == sorted(in_order)

@@ -19,8 +19,8 @@ from typing import Any
 import pytest
 
 from tests.sdk import rust
-from tests.sdk.core import CoreV2, Running, data_frame, request_v1, running, v1
-from tests.support.hub import HubProcess
+from tests.sdk.core import STREAM_CREDIT, CoreV2, Running, data_frame, request_v1, running, v1
+from tests.support.hub import HubProcess, wait_until
 from tests.support.plugin_files import Plugins
 from tools.common import Stamps
 from tools.plugins import provide_plugins
@@ -28,6 +28,9 @@ from toru.cli import cargo_build
 from toru.cli.plugin_build import BuildError, build_plugin
 
 HELLO = "hello-plugin-rust"
+PAGE = (rust.ROOT / "docs/plugins-rust.md").read_text()
+[MANIFEST] = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+PROGRAM, LARGER, TESTS = re.findall(r"```rust\n(.*?)```", PAGE, re.DOTALL)
 
 
 @pytest.fixture(scope="module")
@@ -367,36 +370,15 @@ def test_bodies_go_both_ways_in_pieces_as_credit_allows(core: CoreV2) -> None:
 
 
 def test_a_body_that_is_left_aside_holds_nothing_up(built: Path, tmp_path: Path) -> None:
-    with running([str(built / "streams.binary")], tmp_path / "s") as plugin:
-        with CoreV2(plugin) as core:
-            stream = core.ready().start("POST", "/left", body="stream")
-            core.slow.add(stream)
-            core.upload(stream, bytes(3_000_000))
-            core.slow.remove(stream)
-            core.wire.send({"type": "window", "id": stream, "add": core.sizes.get(stream, 0)})
-            core._granted[stream] = 256 * 1024
-            assert len(core.body(stream)) == 1_000_000
-
-
-def test_a_text_that_json_makes_too_long_comes_in_pieces(plugin: Running) -> None:
-    with CoreV2(plugin, limits={"json_bytes": 100_000, "data_bytes": 1000}) as core:
-        answer = core.ready().http("GET", "/control/20000")
-        assert (answer["body"], core.body(answer["id"])) == ("stream", b"\x01" * 20_000)
-        assert core.http("GET", "/control/10000")["text"] == "\x01" * 10_000
-
-
-def test_no_more_is_sent_than_the_core_gives_credit_for(core: CoreV2) -> None:
-    core.give_credit = False
-    big = core.http("GET", "/big/1000000")
-    while core.held < 256 * 1024:
-        core.wire.send({"type": "ping", "n": 1})
-        core.until("pong", n=1)
-    core.wire.send({"type": "ping", "n": 2})
-    core.until("pong", n=2)
-    assert core.sizes[big["id"]] == 256 * 1024
-    assert core.http("GET", "/text")["text"] == "grüße", "others go on meanwhile"
-    core.wire.send({"type": "cancel", "id": big["id"], "reason": "gone"})
-    assert core.until("error", id=big["id"])["code"] == "CANCELLED"
+    command = [str(built / "streams.binary")]
+    with running(command, tmp_path / "s") as plugin, CoreV2(plugin) as core:
+        stream = core.ready().start("POST", "/left", body="stream")
+        core.slow.add(stream)
+        core.upload(stream, bytes(3_000_000))
+        core.slow.remove(stream)
+        core.wire.send({"type": "window", "id": stream, "add": core.sizes.get(stream, 0)})
+        core._granted[stream] = STREAM_CREDIT
+        assert len(core.body(stream)) == 1_000_000
 
 
 def test_event_streams_last_until_the_browser_leaves(core: CoreV2) -> None:
@@ -413,22 +395,6 @@ def test_event_streams_last_until_the_browser_leaves(core: CoreV2) -> None:
     assert bytes(core.bodies[broken["id"]]) == b"the first half"
 
 
-def test_a_request_may_be_slow_late_cancelled_or_one_too_many(core: CoreV2) -> None:
-    slow = core.start("GET", "/slow/0.5")
-    assert core.http("GET", "/text")["text"] == "grüße"
-    assert core.until("http_head", id=slow)["status"] == 200
-    given_up = core.start("GET", "/slow/60")
-    core.wire.send({"type": "cancel", "id": given_up, "reason": "gone"})
-    assert core.until("error", id=given_up)["code"] == "CANCELLED"
-    assert core.http("GET", "/slow/60", deadline_ms=100)["code"] == "DEADLINE"
-    streams = {core.start("GET", "/slow/1") for _ in range(64)}
-    refused = core.http("GET", "/text")
-    assert (refused["type"], refused["code"], refused["retryable"]) == ("error", "BUSY", True)
-    while streams:
-        streams.remove(core.until("http_head")["id"])
-    assert core.http("GET", "/text")["status"] == 200
-
-
 def test_keys_events_and_log_lines_are_calls(core: CoreV2) -> None:
     assert json.loads(core.http("GET", "/kv")["text"]) == ["1", None]
     told = json.loads(core.http("GET", "/call")["text"])
@@ -442,7 +408,9 @@ def test_keys_events_and_log_lines_are_calls(core: CoreV2) -> None:
     assert len({call["id"] for call in core.calls}) == len(core.calls)
 
 
-def test_new_settings_and_events_reach_the_plugin_in_their_order(core: CoreV2) -> None:
+def test_new_settings_and_events_reach_the_plugin_in_their_order(
+    plugin: Running, core: CoreV2
+) -> None:
     def logged(message: str) -> list[dict[str, Any]]:
         logs = [call["params"] for call in core.calls if call["method"] == "log"]
         return [log["fields"] for log in logs if log["message"] == message]
@@ -465,6 +433,9 @@ def test_new_settings_and_events_reach_the_plugin_in_their_order(core: CoreV2) -
     assert [told["data"] for told in logged("an event")] == ["bad", 1, {"n": 2}]
     assert logged("an event")[0]["at"] == "2026-11-22T14:01:30.123Z"
     assert "it is no event" in logged("Handling the event backup.done failed")[0]["error"]
+    with CoreV2(plugin) as again:
+        subscribed = [call for call in again.ready().calls if call["method"] == "event.subscribe"]
+    assert [call["params"] for call in subscribed] == [{"name": "backup.done"}]
 
 
 def test_a_real_hub_serves_versions_times_to_live_and_lists_of_keys(
@@ -476,107 +447,25 @@ def test_a_real_hub_serves_versions_times_to_live_and_lists_of_keys(
         plugins.ready("sample")
         answer = plugins.ask("sample", "/kv2").json
         assert answer == [True, "2", {"b": "2", "b/c": "3"}, "CONFLICT"]
+        assert plugins.ask("sample", "/about").json["config"] == {"colour": "blue"}
+        pid = plugins.view("sample")["pid"]
+        changed = hub.http("PUT", "/api/plugins/sample/settings", {"values": {"colour": "red"}})
+        assert changed.json["applied"] == "live"
+        wait_until(
+            lambda: plugins.ask("sample", "/about").json["config"] == {"colour": "red"},
+            what="the new settings",
+        )
+        assert plugins.view("sample")["pid"] == pid
+        assert plugins.ask("sample", "/subscribe/plugin.sample.seen", "POST").status == 204
+        assert plugins.ask("sample", "/report").status == 204
+        wait_until(
+            lambda: "an event" in {line["message"] for line in plugins.logs("sample")},
+            what="the event that it has subscribed to",
+        )
         raw = hub.http("POST", "/api/plugins/sample/digest", b"\xff" * 3_000_000)
         assert raw.json == {"size": 3_000_000, "sum": 3_000_000 * 255}
         assert hub.http("POST", "/api/plugins/sample/digest", bytes(9_000_000)).status == 413
         assert len(plugins.ask("sample", "/big/20000000").body) == 20_000_000
-
-
-def test_signs_of_life_are_given_and_what_is_unknown_does_no_harm(core: CoreV2) -> None:
-    core.wire.send({"type": "ping", "n": 41})
-    assert core.until("pong")["n"] == 41
-    core.wire.send({"type": "health", "id": 1001})
-    assert core.until("health") == {"type": "health", "id": 1001, "ok": True}
-    core.http("POST", "/ill")
-    core.wire.send({"type": "health", "id": 1003})
-    answer = core.until("health")
-    assert (answer["id"], answer["ok"], answer["text"]) == (1003, False, "the disk is slow")
-    core.wire.socket.sendall(data_frame(901, b"abc"))
-    core.wire.send({"type": "cancel", "id": 903, "reason": "The request is answered."})
-    core.wire.send({"type": "window", "id": 907, "add": 10})
-    core.wire.send({"type": "result", "id": 888, "value": 1})
-    core.wire.send({"type": "dance"})
-    assert core.until("error", id=0)["code"] == "UNKNOWN_TYPE"
-    opened = core.open_socket("/ws")
-    assert core.until("http_head", id=opened)["status"] == 404
-    assert core.http("GET", "/text")["status"] == 200
-
-
-@pytest.mark.parametrize(
-    ("sent", "code"),
-    [
-        (struct.pack(">I", 0), "BAD_FRAME"),
-        (struct.pack(">I", 2 * 1024 * 1024) + b"{", "TOO_LARGE"),
-        (struct.pack(">IBBHI", 70_000, 1, 0, 0, 1), "TOO_LARGE"),
-        (struct.pack(">IBBHI", 8, 1, 0, 7, 1), "BAD_FRAME"),
-        (struct.pack(">I", 22) + b'{"type":"http","id":2}', "BAD_FRAME"),
-        (struct.pack(">I", 16) + b'{"type":"hello"}', "BAD_FRAME"),
-    ],
-)
-def test_a_broken_frame_of_version_2_ends_the_connection_after_an_error(
-    plugin: Running, core: CoreV2, sent: bytes, code: str
-) -> None:
-    core.wire.socket.sendall(sent)
-    assert core.until("error")["code"] == code
-    assert core.wire.is_closed()
-    with CoreV2(plugin) as again:
-        assert again.ready().http("GET", "/text")["status"] == 200
-
-
-def test_a_slow_start_says_what_it_does_and_takes_no_request_before(
-    sample_command: list[str], tmp_path: Path
-) -> None:
-    with (
-        running(sample_command, tmp_path / "s", SAMPLE_START="slow") as plugin,
-        CoreV2(plugin) as core,
-    ):
-        early = core.http("GET", "/text")
-        assert (early["code"], early["retryable"]) == ("NOT_READY", True)
-        core.ready()
-        status = next(message for message in core.other if message["type"] == "status")
-        assert (status["text"], status["extend_ms"]) == ("Reading the index", 60000)
-        assert core.http("GET", "/text")["status"] == 200
-
-
-def test_goaway_drains_and_shutdown_ends_it_in_order(plugin: Running, core: CoreV2) -> None:
-    slow = core.start("GET", "/slow/0.4")
-    core.wire.send({"type": "goaway", "last_id": slow})
-    assert core.until("http_head", id=slow)["status"] == 200
-    assert core.http("GET", "/text")["code"] == "BUSY"
-    core.wire.send({"type": "shutdown"})
-    with pytest.raises(EOFError):
-        core.until("never")
-    assert core.calls[-1]["params"]["message"] == "stopped in order"
-    assert plugin.ended()[0] == 0
-    assert not plugin.path.exists()
-
-
-def test_both_versions_are_served_on_one_socket_and_a_new_core_replaces_the_old(
-    plugin: Running, core: CoreV2
-) -> None:
-    assert plugin.http_v1("GET", "/text")["body"] == "grüße"
-    assert core.http("GET", "/text")["text"] == "grüße"
-    with CoreV2(plugin) as second:
-        second.ready()
-        assert core.wire.is_closed()
-        assert second.http("GET", "/text")["status"] == 200
-    plugin.process.terminate()
-    assert plugin.ended()[0] == 0
-
-
-def test_every_log_line_arrives_by_a_call_or_on_stderr(plugin: Running) -> None:
-    with CoreV2(plugin) as core:
-        core.ready().http("GET", "/flood")
-        core.wire.send({"type": "shutdown"})
-        with pytest.raises(EOFError):
-            core.until("never")
-    lines = [json.loads(line) for line in plugin.ended()[1].splitlines()]
-    sent = [call["params"]["fields"].get("n") for call in core.calls]
-    written = [line["n"] for line in lines if "n" in line]
-    assert written
-    assert sorted([n for n in sent if n is not None] + written) == list(range(500))
-    in_order = [n for n in sent if n is not None]
-    assert in_order == sorted(in_order)
 
 
 # How it is built
@@ -584,23 +473,33 @@ def test_every_log_line_arrives_by_a_call_or_on_stderr(plugin: Running) -> None:
 
 def test_the_plugin_of_the_page_for_authors_is_built_and_counts(tmp_path: Path) -> None:
     rust.require_rust()
-    page = (rust.ROOT / "docs/plugins-rust.md").read_text()
-    manifest, program = (
-        re.search(rf"```{language}\n(.*?)```", page, re.DOTALL) for language in ("toml", "rust")
-    )
-    assert manifest
-    assert program
-    folder = rust.PLACE / "source/counter"
-    (folder / "src").mkdir(parents=True, exist_ok=True)
-    (folder / "Cargo.toml").write_text(manifest[1])
-    (folder / "src/main.rs").write_text(program[1])
-    with pytest.MonkeyPatch.context() as patch:
-        path = rust.build(folder, tmp_path, patch)
+    path = rust.build_source("counter", MANIFEST, PROGRAM, tmp_path)
     with running([str(path)], tmp_path / "s") as plugin, CoreV2(plugin) as core:
         core.ready().kv["count"] = "41"
         counted = core.http("POST", "/count")
         assert json.loads(counted["text"]) == {"count": 42, "user": "anna"}
         assert core.http("GET", "/count")["status"] == 404
+
+
+def test_the_larger_plugin_of_the_page_streams_talks_and_passes_its_tests(tmp_path: Path) -> None:
+    rust.require_rust()
+    manifest = MANIFEST.replace('"counter"', '"talk"').replace('["sync"]', '["sync", "time"]')
+    path = rust.build_source("talk", manifest, f"{LARGER}\n{TESTS}", tmp_path)
+    assert "2 passed" in rust.cargo("test", "--release", folder=Path("talk"))
+    with running([str(path)], tmp_path / "s") as plugin, CoreV2(plugin) as core:
+        stream = core.ready().start("POST", "/measure", body="stream")
+        core.upload(stream, bytes(1_000_000))
+        assert core.until("http_head", id=stream)["text"] == '{"bytes":1000000}'
+        squares = core.http("GET", "/squares.csv")
+        assert core.until("data", id=squares["id"])["bytes"].startswith(b"0,0\n")
+        core.wire.send({"type": "cancel", "id": squares["id"], "reason": "The browser has left."})
+        sockets = [core.open_socket("/chat") for _ in range(3)]
+        for socket in sockets:
+            core.until("ws_accept", id=socket)
+        core.upload(sockets[0], b"hi", flags=3)
+        for socket in sockets:
+            while core.bodies.get(socket) != bytearray(b"anna: hi"):
+                core.until("data", id=socket)
 
 
 def test_the_check_for_authors_finds_no_fault(built: Path) -> None:

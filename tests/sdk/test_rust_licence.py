@@ -72,7 +72,8 @@ def changed_signatures() -> list[str]:
 
 def licences() -> list[str]:
     whole = issued()
-    texts = [whole, issued(expires=None), issued(later="a field"), issued(instance=INSTANCE.upper())]
+    texts = [whole, issued(expires=None), issued(later="a field")]
+    texts += [issued(instance=INSTANCE.upper())]
     texts += ["\n " + re.sub("(.{40})", r"\1 \r\n", whole) + "\n", "", "TORU1", "TORU1.."]
     texts += [whole[:-1], whole[1:], whole + ".x", whole.replace("1.", "2."), whole + "="]
     texts += [whole.replace(".", ".é", 1), whole.replace("TORU1", "toru1"), "x" * 9000]

@@ -222,8 +222,7 @@ def test_an_iterator_that_fails_ends_its_answer_only(core: CoreV2) -> None:
     assert core.http("HEAD", "/blob/1000")["body"] == "none"
 
 
-@only_python
-def test_small_pieces_of_a_plain_iterator_are_sent_together(core: CoreV2) -> None:
+def test_small_pieces_are_sent_together(core: CoreV2) -> None:
     frames, stream = 0, core.start("GET", "/table/200000")
     core.until("http_head", id=stream)
     while not core.until("data", id=stream)["flags"] & 1:

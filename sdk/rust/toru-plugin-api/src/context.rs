@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::{json, Map, Value};
 
+use crate::calls::lock;
 use crate::error::PluginError;
 use crate::log::LogLevel;
 use crate::server::Server;
@@ -52,6 +53,18 @@ impl PluginContext {
         self.server.facts().config.clone()
     }
 
+    /// Changes some of the plugin's own settings, as the administrator's form does, and returns all
+    /// (version 2). Null puts a default back; what is left out stays.
+    ///
+    /// # Errors
+    /// The schema does not allow a value; nothing has changed then.
+    pub async fn set_config(&self, values: Value) -> Result<Value, PluginError> {
+        let before = self.server.facts().config_changes;
+        let config = self.call("config.set", json!({ "values": values })).await?;
+        // What the core has told meanwhile is at least as new as its answer.
+        Ok(self.server.note_config(config, before))
+    }
+
     /// Returns the folder for the plugin's files; empty when the core named none.
     pub fn data_dir(&self) -> String {
         self.server.facts().data_dir.clone()
@@ -88,12 +101,15 @@ impl PluginContext {
     }
 
     /// Has events of a name come to [`handle_event`](crate::ToruPlugin::handle_event) from now on
-    /// (version 2).
+    /// (version 2): `task.started`, `task.finished`, or `plugin.<id>.<name>`, which the plugin of
+    /// that id emits.
     ///
     /// # Errors
     /// The core refuses it.
     pub async fn subscribe(&self, name: &str) -> Result<(), PluginError> {
-        self.call("event.subscribe", json!({ "name": name })).await.map(drop)
+        self.call("event.subscribe", json!({ "name": name })).await?;
+        lock(&self.server.subscriptions).insert(name.to_owned());
+        Ok(())
     }
 
     /// Writes a line into the plugin's log, with more fields (a JSON object, or null). Never waits.

@@ -106,7 +106,7 @@ impl ServerEvent {
             text += &format!("retry: {}\n", retry.as_millis());
         }
         if let Some(data) = &self.data {
-            for line in data.replace("\r\n", "\n").split(|end| end == '\n' || end == '\r') {
+            for line in data.replace("\r\n", "\n").split(['\n', '\r']) {
                 text += &format!("data: {line}\n");
             }
         }

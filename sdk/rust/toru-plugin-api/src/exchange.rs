@@ -95,12 +95,12 @@ impl Exchange {
     ) -> Result<Option<(u32, HttpRequest)>, PluginError> {
         let id = self.new_id(message.get("id"))?;
         if let Some((code, sentence)) = self.refusal() {
-            self.voice.send_error(id.into(), code, sentence, true).await;
+            self.voice.send_error_soon(id.into(), code, sentence, true).await;
             return Ok(None);
         }
         let request = HttpRequest::from_fields(message);
         if request.is_none() {
-            self.voice.send_error(id.into(), "INTERNAL", "That is no request.", false).await;
+            self.voice.send_error_soon(id.into(), "INTERNAL", "That is no request.", false).await;
         }
         Ok(request.map(|request| (id, request)))
     }
@@ -186,13 +186,14 @@ impl Exchange {
     /// that no stream holds up another.
     pub async fn take_data(&self, data: Data) -> Result<(), PluginError> {
         self.allowance.spend(data.bytes.len())?;
-        self.give_credit(0, self.allowance.take(data.bytes.len())).await?;
+        self.give_credit(0, self.allowance.take(data.bytes.len())).await;
         let id = data.id;
         let (add, flooded) = self.pass_on(data)?;
         if let Some(socket) = flooded {
-            socket.close_with(POLICY).await;
+            tokio::spawn(async move { socket.close_with(POLICY).await });
         }
-        self.give_credit(id, add).await
+        self.give_credit(id, add).await;
+        Ok(())
     }
 
     /// Leaves bytes for whoever reads them; returns the credit to give back when nobody does.
@@ -224,11 +225,10 @@ impl Exchange {
         Ok((add, flooded))
     }
 
-    async fn give_credit(&self, id: u32, add: usize) -> Result<(), PluginError> {
-        if add == 0 {
-            return Ok(());
+    async fn give_credit(&self, id: u32, add: usize) {
+        if add > 0 {
+            self.voice.send_soon(json!({"type": "window", "id": id, "add": add})).await;
         }
-        self.voice.send(json!({"type": "window", "id": id, "add": add})).await
     }
 
     /// Gives credit back for what was read, unless nothing is to follow.
@@ -260,7 +260,7 @@ impl Exchange {
         if let Some(stream) = self.finish(id) {
             stream.give_up();
             let sentence = "The request was cancelled.";
-            self.voice.send_error(id.into(), "CANCELLED", sentence, false).await;
+            self.voice.send_error_soon(id.into(), "CANCELLED", sentence, false).await;
         }
     }
 
@@ -382,7 +382,7 @@ impl Exchange {
     }
 
     async fn send_pieces(&self, id: u32, mut pieces: Pieces) -> Result<(), PluginError> {
-        while let Some(piece) = pieces.next().await? {
+        while let Some(piece) = pieces.next_together(self.limits.data_bytes).await? {
             self.send_body(id, &piece, false).await?;
         }
         self.send_last(id, encode_data(id, FLAG_END, b"")).await

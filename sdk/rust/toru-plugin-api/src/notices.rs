@@ -1,5 +1,6 @@
 //! What the core tells of its own accord: new settings, and events that were subscribed to.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use serde_json::{Map, Value};
@@ -7,7 +8,7 @@ use tokio::sync::{mpsc, Notify};
 
 use crate::server::Server;
 
-/// So many events may wait for the plugin; more are lost, and the log says so.
+/// So many events may wait for the plugin; more are lost, and the next one says so.
 const MAX_WAITING_EVENTS: usize = 1000;
 
 /// An event of the core, or of another plugin.
@@ -20,13 +21,16 @@ pub struct PluginEvent {
     pub data: Value,
     /// When it happened, as RFC 3339 UTC.
     pub timestamp: String,
+    /// How many events before this one were lost, because they came faster than they were handled.
+    pub dropped: u64,
 }
 
 impl PluginEvent {
     pub(crate) fn of(message: &Map<String, Value>) -> Self {
         let text = |name: &str| message.get(name).and_then(Value::as_str).unwrap_or("").to_owned();
         let data = message.get("data").cloned().unwrap_or(Value::Null);
-        PluginEvent { name: text("name"), data, timestamp: text("timestamp") }
+        let dropped = message.get("dropped").and_then(Value::as_u64).unwrap_or(0);
+        PluginEvent { name: text("name"), data, timestamp: text("timestamp"), dropped }
     }
 }
 
@@ -34,6 +38,7 @@ impl PluginEvent {
 pub(crate) struct Notices {
     config: Arc<Notify>,
     events: mpsc::Sender<PluginEvent>,
+    lost: AtomicU64,
 }
 
 /// What waits.
@@ -47,18 +52,18 @@ impl Notices {
         let (sender, events) = mpsc::channel(MAX_WAITING_EVENTS);
         let config = Arc::new(Notify::new());
         let waiting = Waiting { config: Arc::clone(&config), events };
-        (Notices { config, events: sender }, waiting)
+        (Notices { config, events: sender, lost: AtomicU64::new(0) }, waiting)
     }
 
     pub fn config_changed(&self) {
         self.config.notify_one();
     }
 
-    /// Leaves an event; returns it when too many wait.
-    pub fn event(&self, event: PluginEvent) -> Option<PluginEvent> {
-        match self.events.try_send(event) {
-            Err(mpsc::error::TrySendError::Full(event)) => Some(event),
-            _ => None,
+    /// Leaves an event, unless too many wait.
+    pub fn event(&self, mut event: PluginEvent) {
+        event.dropped += self.lost.swap(0, Ordering::SeqCst);
+        if let Err(mpsc::error::TrySendError::Full(event)) = self.events.try_send(event) {
+            self.lost.fetch_add(event.dropped + 1, Ordering::SeqCst);
         }
     }
 }
@@ -82,5 +87,27 @@ pub(crate) async fn deliver(server: Weak<Server>, mut waiting: Waiting) {
             Some(event) => server.tell_event(event).await,
             None => server.tell_config().await,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn events_that_are_lost_are_counted_by_the_next_one() {
+        let (notices, mut waiting) = Notices::new();
+        let message = json!({"name": "a", "data": 1, "dropped": 2});
+        for _ in 0..MAX_WAITING_EVENTS + 2 {
+            notices.event(PluginEvent::of(message.as_object().unwrap()));
+        }
+        assert_eq!(waiting.events.try_recv().unwrap().dropped, 2);
+        notices.event(PluginEvent::of(message.as_object().unwrap()));
+        let mut last = None;
+        while let Ok(event) = waiting.events.try_recv() {
+            last = Some(event);
+        }
+        assert_eq!(last.unwrap().dropped, 2 * 3 + 2);
     }
 }

@@ -3,14 +3,18 @@
 //! Frames go through a queue to one task, so that a handler that is given up in the middle of
 //! sending never leaves half a frame behind.
 
+use std::sync::Arc;
+
 use tokio::io::{AsyncWrite, AsyncWriteExt};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, Semaphore};
 use tokio::task::JoinHandle;
 
 use crate::error::PluginError;
 use crate::server::Counted;
 
 const QUEUED_FRAMES: usize = 16;
+/// So many may wait for the queue without anybody waiting for them.
+const WAITING_FRAMES: usize = 1024;
 
 enum Item {
     Frame(Vec<u8>),
@@ -20,6 +24,7 @@ enum Item {
 /// Sends frames; the connection is closed when it is dropped, or by [`Outgoing::close`].
 pub(crate) struct Outgoing {
     queue: mpsc::Sender<Item>,
+    waiting: Arc<Semaphore>,
     writer: JoinHandle<()>,
 }
 
@@ -34,13 +39,28 @@ impl Outgoing {
             write_items(half, items).await;
             drop(counted);
         });
-        Outgoing { queue, writer }
+        Outgoing { queue, waiting: Arc::new(Semaphore::new(WAITING_FRAMES)), writer }
     }
 
     /// Waits for room and queues a frame.
     pub async fn send(&self, frame: Vec<u8>) -> Result<(), PluginError> {
         self.slot().await?.send(frame);
         Ok(())
+    }
+
+    /// Queues a frame, for those who read meanwhile and must not wait until the core reads, too.
+    pub async fn send_soon(&self, frame: Vec<u8>) {
+        let item = match self.queue.try_send(Item::Frame(frame)) {
+            Err(mpsc::error::TrySendError::Full(item)) => item,
+            _ => return, // a core that has left needs to hear nothing
+        };
+        if let Ok(turn) = Arc::clone(&self.waiting).acquire_owned().await {
+            let queue = self.queue.clone();
+            tokio::spawn(async move {
+                let _ = queue.send(item).await; // as above
+                drop(turn);
+            });
+        }
     }
 
     /// Waits for room for one frame.

@@ -81,7 +81,7 @@ pub(crate) struct Pieces {
     has_failed: Arc<AtomicBool>,
     producer: Option<Guarded<'static, ()>>,
     failure: Option<PluginError>,
-    first: Option<Option<Vec<u8>>>,
+    first: Option<Result<Option<Vec<u8>>, PluginError>>,
     pub keep_alive: Option<Duration>,
 }
 
@@ -120,7 +120,7 @@ impl Pieces {
     /// Waits for the first one, so that a fault before it can still become another answer.
     pub async fn prepare(&mut self) -> Result<(), PluginError> {
         if self.producer.is_some() {
-            self.first = Some(self.next_of_queue().await?);
+            self.first = Some(Ok(self.next_of_queue().await?));
         }
         Ok(())
     }
@@ -131,7 +131,7 @@ impl Pieces {
     /// Whoever makes them has failed, or has broken the body off.
     pub async fn next(&mut self) -> Result<Option<Vec<u8>>, PluginError> {
         if let Some(first) = self.first.take() {
-            return Ok(first);
+            return first;
         }
         match self.keep_alive {
             None => self.next_of_queue().await,
@@ -142,18 +142,42 @@ impl Pieces {
         }
     }
 
+    /// Returns the next one with those that are there already, up to about so many bytes, so that
+    /// small ones need no frame each.
+    pub async fn next_together(&mut self, max: usize) -> Result<Option<Vec<u8>>, PluginError> {
+        let mut whole = match self.next().await? {
+            Some(first) => first,
+            None => return Ok(None),
+        };
+        while whole.len() < max {
+            let more = tokio::select! {
+                biased;
+                more = self.next_of_queue() => more,
+                _ = std::future::ready(()) => break, // nothing is there now
+            };
+            match more {
+                Ok(Some(piece)) => whole.extend_from_slice(&piece),
+                end => {
+                    self.first = Some(end);
+                    break;
+                }
+            }
+        }
+        Ok(Some(whole))
+    }
+
     async fn next_of_queue(&mut self) -> Result<Option<Vec<u8>>, PluginError> {
         loop {
             let piece = match &mut self.producer {
                 None => self.queue.recv().await,
                 Some(producer) => tokio::select! {
-                    biased;
-                    piece = self.queue.recv() => piece,
+                    biased; // first it makes one, then it is there
                     outcome = &mut *producer => {
                         self.failure = outcome.err();
                         self.producer = None;
                         continue;
                     }
+                    piece = self.queue.recv() => piece,
                 },
             };
             match piece {
@@ -193,9 +217,8 @@ mod tests {
             Err("it broke".into())
         });
         pieces.prepare().await.unwrap();
-        assert_eq!(pieces.next().await.unwrap(), Some(b"a".to_vec()));
-        assert_eq!(pieces.next().await.unwrap(), Some(b"bc".to_vec()));
-        assert_eq!(pieces.next().await.unwrap_err().to_string(), "it broke");
+        assert_eq!(pieces.next_together(100).await.unwrap(), Some(b"abc".to_vec()));
+        assert_eq!(pieces.next_together(100).await.unwrap_err().to_string(), "it broke");
     }
 
     #[tokio::test]

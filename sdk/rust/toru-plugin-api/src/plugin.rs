@@ -39,6 +39,9 @@ pub struct PluginMetadata {
     /// What can be set for it: a JSON Schema, from which the dashboard draws a form.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settings: Option<Value>,
+    /// Whether [`ToruPlugin::on_config`] takes changed settings; without it the plugin is restarted.
+    #[serde(skip)]
+    pub has_live_settings: bool,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref)] // serde calls it so
@@ -58,6 +61,7 @@ impl PluginMetadata {
             route: route.to_owned(),
             sandbox: false,
             settings: None,
+            has_live_settings: false,
         }
     }
 
@@ -79,10 +83,18 @@ impl PluginMetadata {
         self
     }
 
-    /// Sets what can be set for it: a JSON Schema. The values are [`PluginContext::config`].
+    /// Sets what can be set for it: a JSON Schema. The values are [`PluginContext::config`]. When
+    /// somebody changes them, the plugin is restarted.
     pub fn with_settings(mut self, schema: Value) -> Self {
         self.settings = Some(schema);
         self
+    }
+
+    /// Sets what can be set for it, too. When somebody changes the values, the plugin goes on, and
+    /// its [`on_config`](ToruPlugin::on_config) is called.
+    pub fn with_live_settings(mut self, schema: Value) -> Self {
+        self.has_live_settings = true;
+        self.with_settings(schema)
     }
 }
 
@@ -183,8 +195,9 @@ pub trait ToruPlugin: Send + Sync + 'static {
         Box::pin(async { Err(PluginError::not_found()) })
     }
 
-    /// Takes it that somebody has changed the plugin's settings, all of which `config` has. Called
-    /// after [`init`](Self::init), one change after the other; of many at once, with the last.
+    /// Takes it that somebody has changed the plugin's settings, all of which `config` has; see
+    /// [`PluginMetadata::with_live_settings`]. Called after [`init`](Self::init), one change after
+    /// the other; of many at once, with the last.
     fn on_config(&self, config: Value, context: PluginContext) -> PluginFuture<'_, ()> {
         let _ = (config, context);
         Box::pin(async { Ok(()) })

@@ -1,5 +1,6 @@
 //! The plugin's process: it listens, starts the plugin when the core says so, and stops in order.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard, Weak};
@@ -111,6 +112,7 @@ pub(crate) struct Facts {
     pub protocol: u32,
     pub instance_id: String,
     pub config: Value,
+    pub config_changes: u64,
     pub data_dir: String,
     pub log_path: String,
 }
@@ -171,6 +173,10 @@ pub(crate) struct Server {
     /// Log lines that are on their way to the core.
     pub lines: Count,
     exit_code: AtomicU8,
+    /// The events that the plugin has subscribed to, which a core that comes back is told again.
+    pub subscriptions: Mutex<BTreeSet<String>>,
+    /// How many changes of the settings the plugin has taken.
+    pub config_told: watch::Sender<u64>,
     /// Why the plugin could not start.
     pub start_failure: Mutex<Option<PluginError>>,
     notices: Notices,
@@ -193,6 +199,8 @@ impl Server {
             connections: Mutex::new(Vec::new()),
             lines: Count::new(),
             exit_code: AtomicU8::new(0),
+            subscriptions: Mutex::default(),
+            config_told: watch::channel(0).0,
             start_failure: Mutex::new(None),
             notices,
         });
@@ -204,8 +212,13 @@ impl Server {
         self.facts.read().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    pub fn has_bundle(&self) -> bool {
-        self.plugin.bundle().is_some()
+    /// Returns whether the plugin has what a feature of the protocol stands for.
+    pub fn has_feature(&self, name: &str) -> bool {
+        match name {
+            "bundle" => self.plugin.bundle().is_some(),
+            "config" => self.plugin.metadata().has_live_settings,
+            _ => true,
+        }
     }
 
     fn remember(&self, outgoing: &Arc<Outgoing>) {
@@ -234,17 +247,23 @@ impl Server {
         if let Some(config) = message.get("config").filter(|config| config.is_object()) {
             let mut facts = self.facts.write().unwrap_or_else(|poisoned| poisoned.into_inner());
             facts.config = config.clone();
+            facts.config_changes += 1;
             self.notices.config_changed();
         }
     }
 
+    /// Takes settings that a call has returned, unless others have come since so many changes.
+    pub fn note_config(&self, config: Value, changes: u64) -> Value {
+        let mut facts = self.facts.write().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if facts.config_changes == changes && config.is_object() {
+            facts.config = config;
+        }
+        facts.config.clone()
+    }
+
     /// Takes an event that the plugin has subscribed to.
     pub fn take_event(&self, message: &Map<String, Value>) {
-        if let Some(lost) = self.notices.event(PluginEvent::of(message)) {
-            let fields = std::iter::once(("event".to_owned(), lost.name.into())).collect();
-            let message = "An event is lost: those before it are not handled yet.";
-            self.log(LogLevel::Warn, message, fields);
-        }
+        self.notices.event(PluginEvent::of(message));
     }
 
     pub async fn tell_config(self: &Arc<Self>) {
@@ -253,6 +272,7 @@ impl Server {
         if let Err(error) = told {
             self.failed("Taking new settings", &error.to_string());
         }
+        self.config_told.send_modify(|count| *count += 1);
     }
 
     pub async fn tell_event(self: &Arc<Self>, event: PluginEvent) {

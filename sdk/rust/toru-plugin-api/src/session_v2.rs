@@ -8,11 +8,11 @@ use tokio::io::BufReader;
 use tokio::net::unix::OwnedReadHalf;
 use tokio::sync::mpsc;
 
-use crate::calls::{Calls, Outcome};
+use crate::calls::{lock, Calls, Outcome};
 use crate::error::PluginError;
 use crate::exchange::Exchange;
 use crate::frame::{encode, read_frame, Frame, MAX_DATA_BYTES, MAX_JSON_BYTES_V2};
-use crate::log::{write_line, LogLevel};
+use crate::log::{write_failure, write_line, LogLevel};
 use crate::outgoing::Outgoing;
 use crate::server::{tell_broken, Counted, Link, Server};
 
@@ -87,14 +87,27 @@ impl Voice {
         self.outgoing.send(encode(&message, self.max_json)?).await
     }
 
+    /// Sends a message without waiting until the core reads.
+    pub async fn send_soon(&self, message: Value) {
+        if let Ok(frame) = encode(&message, self.max_json) {
+            self.outgoing.send_soon(frame).await;
+        }
+    }
+
     /// Sends an error about a stream; 0: about the connection.
     pub async fn send_error(&self, id: u64, code: &str, sentence: &str, retryable: bool) {
-        let message: String = sentence.chars().take(MAX_ERROR_CHARS).collect();
-        let error = json!({
-            "type": "error", "id": id, "code": code, "message": message, "retryable": retryable,
-        });
-        let _ = self.send(error).await; // a core that has left needs to hear nothing
+        let _ = self.send(error_message(id, code, sentence, retryable)).await; // or it has left
     }
+
+    /// Sends an error about a stream without waiting until the core reads.
+    pub async fn send_error_soon(&self, id: u64, code: &str, sentence: &str, retryable: bool) {
+        self.send_soon(error_message(id, code, sentence, retryable)).await;
+    }
+}
+
+fn error_message(id: u64, code: &str, sentence: &str, retryable: bool) -> Value {
+    let message: String = sentence.chars().take(MAX_ERROR_CHARS).collect();
+    json!({"type": "error", "id": id, "code": code, "message": message, "retryable": retryable})
 }
 
 /// Speaks until the core leaves.
@@ -147,7 +160,7 @@ impl SessionV2 {
     async fn greet(&self, hello: &Map<String, Value>, limits: &Limits) -> Result<(), PluginError> {
         let empty = Vec::new();
         let offered = hello.get("features").and_then(Value::as_array).unwrap_or(&empty);
-        let has = |name: &&str| *name != "bundle" || self.server.has_bundle();
+        let has = |name: &&str| self.server.has_feature(name);
         let is_offered = |name: &&str| offered.iter().any(|have| have == *name);
         let features: Vec<_> = FEATURES.into_iter().filter(has).filter(is_offered).collect();
         let instance = std::env::var("TORU_INSTANCE").ok().filter(|own| !own.is_empty());
@@ -194,7 +207,7 @@ impl SessionV2 {
             "error" => drop(self.calls.waiting.end(&(id as u32), Err(refusal(&message)))),
             "ping" => {
                 let n = message.get("n").cloned().unwrap_or(Value::Null);
-                self.voice.send(json!({"type": "pong", "n": n})).await?;
+                self.voice.send_soon(json!({"type": "pong", "n": n})).await;
             }
             "pong" => {}
             "health" => self.tell_health(id),
@@ -207,7 +220,7 @@ impl SessionV2 {
             kind => {
                 let kind: String = kind.chars().take(40).collect();
                 let sentence = format!("a message of type {kind:?} is not known");
-                self.voice.send_error(id, "UNKNOWN_TYPE", &sentence, false).await;
+                self.voice.send_error_soon(id, "UNKNOWN_TYPE", &sentence, false).await;
             }
         }
         Ok(())
@@ -219,7 +232,11 @@ impl SessionV2 {
         let session = Arc::clone(self);
         let counted = self.server.work.enter();
         tokio::spawn(async move {
+            let has_begun = session.server.is_ready();
             if session.server.begin().await {
+                if has_begun {
+                    session.subscribe_again().await;
+                }
                 let _ = session.voice.send(json!({"type": "ready"})).await; // or it has left
             } else {
                 let sentence = "The plugin could not start; see its log.";
@@ -227,6 +244,16 @@ impl SessionV2 {
             }
             drop(counted);
         });
+    }
+
+    /// Tells a core that has come back which events are wanted.
+    async fn subscribe_again(&self) {
+        let names = lock(&self.server.subscriptions).clone();
+        for name in names {
+            if let Err(error) = self.call("event.subscribe", &json!({ "name": name })).await {
+                write_failure(&format!("There will be no event {name}."), &error.to_string());
+            }
+        }
     }
 
     fn tell_health(self: &Arc<Self>, id: u64) {

@@ -92,7 +92,7 @@ impl TestSetup {
         self
     }
 
-    /// Sets the plugin's settings.
+    /// Sets values of the plugin's settings; the others have their defaults.
     pub fn config(mut self, config: Value) -> Self {
         self.known.config = config;
         self
@@ -111,7 +111,8 @@ impl TestSetup {
     ///
     /// # Errors
     /// What its `init` fails with.
-    pub async fn start(self) -> Result<PluginTest, PluginError> {
+    pub async fn start(mut self) -> Result<PluginTest, PluginError> {
+        self.known.schema = self.plugin.metadata().settings.unwrap_or_default();
         let server = Server::start(self.plugin);
         let (own, its) = UnixStream::pair()?;
         let (taken, _) = oneshot::channel();
@@ -220,10 +221,17 @@ impl PluginTest {
         lock(&self.core.known).statuses.clone()
     }
 
-    /// Changes the plugin's settings; `on_config` is called soon.
-    pub fn set_config(&self, config: Value) {
-        lock(&self.core.known).config = config.clone();
-        self.core.send(json!({"type": "config", "config": config}));
+    /// Changes some of the plugin's settings, as the administrator does; returns when `on_config`
+    /// has. Null puts a default back; what is left out stays.
+    pub async fn configure(&self, values: Value) {
+        let mut told = self.server.config_told.subscribe();
+        let before = *told.borrow_and_update();
+        self.core.configure(&values);
+        while *told.borrow_and_update() == before {
+            if told.changed().await.is_err() {
+                return;
+            }
+        }
     }
 
     /// Tells the plugin an event, if it has subscribed to it; returns whether it has.
@@ -584,7 +592,10 @@ mod tests {
 
     impl ToruPlugin for Sample {
         fn metadata(&self) -> PluginMetadata {
-            PluginMetadata::new("sample", "Sample", "1", "/sample")
+            let settings = json!({"type": "object", "properties": {
+                "address": {"type": "string"}, "every": {"type": "integer", "default": 60},
+            }});
+            PluginMetadata::new("sample", "Sample", "1", "/sample").with_live_settings(settings)
         }
 
         fn init(&self, context: PluginContext) -> PluginFuture<'_, ()> {
@@ -610,6 +621,7 @@ mod tests {
                         HttpResponse::json(&json!({"size": request.body.len(), "by": request.user}))
                     }
                     "/run" => HttpResponse::json(&context.call("task.run", json!({})).await?),
+                    "/own" => HttpResponse::json(&context.set_config(request.json()?).await?),
                     "/big" => Ok(HttpResponse::bytes("a/b", vec![7; 5_000_000])),
                     "/events" => Ok(HttpResponse::events(|events| async move {
                         events.send(ServerEvent::new("a\nb").with_event("x").with_id("1")).await?;
@@ -714,8 +726,13 @@ mod tests {
     #[tokio::test]
     async fn settings_and_events_reach_the_plugin() {
         let test = sample().await;
-        test.set_config(json!({"address": "b"}));
-        assert_eq!(until_set(&test, "config").await, r#"{"address":"b"}"#);
+        test.configure(json!({"address": "b"})).await;
+        assert_eq!(test.kv()["config"], r#"{"address":"b","every":60}"#);
+        test.configure(json!({"address": "c", "every": 5})).await;
+        test.configure(json!({"every": null})).await;
+        assert_eq!(test.kv()["config"], r#"{"address":"c","every":60}"#);
+        let own = test.post("/own").json(&json!({"every": 7})).send().await.unwrap();
+        assert_eq!(own.text(), r#"{"address":"c","every":7}"#);
         assert!(test.tell("backup.done", json!({"n": 1})));
         assert_eq!(until_set(&test, "backup.done").await, r#"{"n":1}"#);
         assert!(!test.tell("other", Value::Null));

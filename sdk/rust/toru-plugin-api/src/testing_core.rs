@@ -48,6 +48,7 @@ pub(crate) struct Core {
 pub(crate) struct Known {
     pub store: Store,
     pub config: Value,
+    pub schema: Value,
     pub logs: Vec<LogRecord>,
     pub events: Vec<ToldEvent>,
     pub statuses: Vec<String>,
@@ -74,7 +75,7 @@ impl Core {
     /// Begins to talk; the plugin is told to start.
     pub fn talk(reader: OwnedReadHalf, writer: OwnedWriteHalf, known: Known) -> Arc<Self> {
         let (frames, queue) = mpsc::unbounded_channel();
-        let config = known.config.clone();
+        let config = known.settings();
         let core = Arc::new(Core {
             frames,
             known: Mutex::new(known),
@@ -182,8 +183,19 @@ impl Core {
         }
     }
 
+    /// Changes settings and tells them.
+    pub fn configure(&self, values: &Value) -> Value {
+        let config = lock(&self.known).configure(values);
+        self.send(json!({"type": "config", "config": config}));
+        config
+    }
+
     fn answer(&self, id: u64, message: &Map<String, Value>) {
         let params = message.get("params").cloned().unwrap_or_default();
+        if text(message, "method") == "config.set" {
+            let config = self.configure(&params["values"]);
+            return self.send(json!({"type": "result", "id": id, "value": config}));
+        }
         let answer = match lock(&self.known).call(text(message, "method"), params) {
             Ok(value) => json!({"type": "result", "id": id, "value": value}),
             Err(PluginError::Call { code, message, retryable }) => json!({
@@ -205,6 +217,26 @@ impl Core {
 }
 
 impl Known {
+    /// Returns the values of the settings, with defaults.
+    fn settings(&self) -> Value {
+        let mut all = Map::new();
+        for (name, setting) in self.schema["properties"].as_object().into_iter().flatten() {
+            if let Some(default) = setting.get("default") {
+                all.insert(name.clone(), default.clone());
+            }
+        }
+        all.extend(self.config.as_object().cloned().unwrap_or_default());
+        all.into()
+    }
+
+    fn configure(&mut self, values: &Value) -> Value {
+        let mut config = self.config.as_object().cloned().unwrap_or_default();
+        config.extend(values.as_object().cloned().unwrap_or_default());
+        config.retain(|_, value| !value.is_null());
+        self.config = config.into();
+        self.settings()
+    }
+
     fn call(&mut self, method: &str, params: Value) -> Result<Value, PluginError> {
         if let Some(answering) = self.calls.get_mut(method) {
             return answering(params);
@@ -222,7 +254,7 @@ impl Known {
             }
             "event.emit" => self.events.push(ToldEvent { name, data: given("data") }),
             "event.subscribe" => drop(self.subscribed.insert(name)),
-            "config.get" => return Ok(self.config.clone()),
+            "config.get" => return Ok(self.settings()),
             _ => {
                 let message = format!("give the test an answer to {method} with `on_call`");
                 return Err(PluginError::call("UNKNOWN_TYPE", message));
@@ -266,7 +298,7 @@ impl Uplink {
     /// Sends; the flags are those of the last frame.
     pub async fn send(&self, data: &[u8], flags: u8) -> Result<(), PluginError> {
         let mut rest = data;
-        while rest.len() > 0 {
+        while !rest.is_empty() {
             let own = self.credit.take(rest.len().min(MAX_DATA_BYTES)).await?;
             let shared = self.core.credit.take(own.count).await?;
             let (piece, after) = rest.split_at(shared.count);

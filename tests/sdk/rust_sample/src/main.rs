@@ -5,7 +5,7 @@
 mod streams;
 
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Mutex;
 use std::time::{Duration, UNIX_EPOCH};
 
 use serde_json::{json, Value};
@@ -17,12 +17,14 @@ use toru_plugin_api::{
 
 #[derive(Default)]
 struct Sample {
-    is_ill: AtomicBool,
+    trouble: Mutex<String>,
 }
 
 impl ToruPlugin for Sample {
     fn metadata(&self) -> PluginMetadata {
-        PluginMetadata::new("sample", "Sample", "1.0.0", "/sample")
+        let colour = json!({"type": "string", "title": "Colour", "default": "blue"});
+        let settings = json!({"type": "object", "properties": {"colour": colour}});
+        PluginMetadata::new("sample", "Sample", "1.0.0", "/sample").with_live_settings(settings)
     }
 
     fn init(&self, context: PluginContext) -> PluginFuture<'_, ()> {
@@ -95,8 +97,8 @@ impl ToruPlugin for Sample {
                     }
                     Ok(HttpResponse::empty(204))
                 }
-                "ill" => {
-                    self.is_ill.store(true, Ordering::SeqCst);
+                "health" => {
+                    *self.trouble.lock().unwrap() = request.text().into_owned();
                     Ok(HttpResponse::empty(204))
                 }
                 "subscribe" => {
@@ -151,12 +153,12 @@ impl ToruPlugin for Sample {
     }
 
     fn health(&self, _: PluginContext) -> PluginFuture<'_, ()> {
-        let is_ill = self.is_ill.load(Ordering::SeqCst);
+        let trouble = self.trouble.lock().unwrap().clone();
         Box::pin(async move {
-            if is_ill {
-                Err("the disk is slow".into())
-            } else {
+            if trouble.is_empty() {
                 Ok(())
+            } else {
+                Err(trouble.into())
             }
         })
     }

@@ -68,6 +68,7 @@ impl ToruPlugin for Streams {
                 })),
                 "json" => HttpResponse::json(&request.json::<Value>()?),
                 "blob" => self.blob(rest.trim_start_matches("plain/").parse().unwrap_or(0)),
+                "table" => table(rest.parse().unwrap_or(0)),
                 "fails" => fails(rest),
                 "events" => Ok(self.events(request.query_value("name").unwrap_or_default())),
                 "work" => {
@@ -248,6 +249,15 @@ async fn digest(mut body: RequestBody) -> Result<HttpResponse, PluginError> {
     }
     let digest: String = whole.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
     HttpResponse::json(&json!({"digest": digest, "size": size}))
+}
+
+fn table(lines: usize) -> Result<HttpResponse, PluginError> {
+    Ok(HttpResponse::stream_with("text/csv", move |body| async move {
+        for n in 0..lines {
+            body.send(format!("{n}\n")).await?;
+        }
+        Ok(())
+    }))
 }
 
 fn fails(when: &str) -> Result<HttpResponse, PluginError> {

@@ -82,17 +82,27 @@ fn main() -> ExitCode {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::Value;
+    use toru_plugin_api::testing::PluginTest;
 
-    #[test]
-    fn it_greets_whoever_asks() {
-        let mut request = HttpRequest::new("GET", "/");
-        request.user = Some("anna".to_owned());
-        assert_eq!(greeting(&request), "Hello, anna!");
+    #[tokio::test]
+    async fn it_greets_whoever_asks() -> Result<(), PluginError> {
+        let test = PluginTest::start(MyPlugin::default()).await?;
+        let answer = test.get("/").user("anna").send().await?;
+        assert_eq!(answer.json::<Value>()?, json!({ "message": "Hello, anna!" }));
+        Ok(())
     }
 
-    #[test]
-    fn it_counts_from_0() {
-        assert_eq!(count_of(None), 0);
-        assert_eq!(count_of(Some("41".to_owned())), 41);
+    #[tokio::test]
+    async fn it_counts_and_keeps_the_count() -> Result<(), PluginError> {
+        let test = PluginTest::with(MyPlugin::default()).kv("count", "41").start().await?;
+        let answer = test.post("/api/counter").user("anna").send().await?;
+        assert_eq!(answer.json::<Value>()?, json!({ "count": 42 }));
+        assert_eq!(test.kv()["count"], "42");
+        assert_eq!(test.logs().await[0].fields, json!({ "count": 42, "user": "anna" }));
+        let answer = test.request("DELETE", "/api/counter").send().await?;
+        assert_eq!(answer.json::<Value>()?, json!({ "count": 0 }));
+        assert!(test.kv().is_empty());
+        Ok(())
     }
 }
