@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.support import CommandLine
-from tests.plugins.installing import executable, quick
+from tests.plugins.installing import executable, quick, waiting
 from tests.support.hub import HubProcess, wait_until
 from tests.support.plugin_files import Plugins, processes_of
 from toru.cli import plugin_install
@@ -117,24 +117,26 @@ def test_install_starts_a_version_rollback_brings_the_one_before_back_and_remove
 
 
 def test_what_the_plugin_is_busy_with_is_told_while_it_starts(
-    hub: HubProcess, toru: CommandLine, tmp_path: Path
+    toru: CommandLine, tmp_path: Path
 ) -> None:
-    text = quick("chatty-v2", "1").replace('return frame({"type": "ready"})', "return ready()")
+    flag = tmp_path / "go on"
+    lines = waiting(flag, 'held.sendall(frame({"type": "ready"}))').splitlines()
     ready = (
-        "def ready():\n    import threading, time\n"
-        '    def later():\n        time.sleep(1)\n        held.sendall(frame({"type": "ready"}))\n'
-        "    threading.Thread(target=later).start()\n"
+        "def later():\n    " + "\n    ".join(lines) + "\n\n\n"
+        "def ready():\n    import threading\n    threading.Thread(target=later).start()\n"
         '    status = {"type": "status", "text": "Reading the index", "extend_ms": 60000}\n'
         "    return frame(status)\n\n\n"
     )
+    text = quick("chatty-v2", "1").replace('return frame({"type": "ready"})', "return ready()")
     text = text.replace("def receive(", f"{ready}def receive(")
-    text = text.replace(
-        "    data = connection.recv",
-        "    global held\n    held = connection\n    data = connection.recv",
-    )
-    result = toru.call("plugin", "install", str(executable(tmp_path / "built", text)))
-    assert result.returncode == 0, result.stderr
-    assert "Reading the index" in result.stderr
+    first = "    data = connection.recv"
+    text = text.replace(first, f"    global held\n    held = connection\n{first}")
+    file = executable(tmp_path / "built", text)
+    with toru.start("plugin", "install", str(file)) as process:
+        assert process.stderr is not None
+        assert any("Reading the index" in line for line in process.stderr)
+        flag.touch()
+        assert process.wait(30) == 0
 
 
 def test_who_cannot_log_in_or_is_no_admin_installs_nothing(

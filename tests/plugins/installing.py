@@ -40,6 +40,11 @@ def quick(plugin_id: str, version: str, *, serve: str = "", about: str = "") -> 
     return text.replace('{"id": ID, "name"', f'{{{about}"name"') if about else text
 
 
+def waiting(flag: Path, then: str = "pass") -> str:
+    """Return statements that wait until there is a file, and do something then."""
+    return f"import time\nwhile not os.path.exists({str(flag)!r}): time.sleep(0.01)\n{then}"
+
+
 def streaming(version: str) -> str:
     """Return the streaming plugin, which says its version under every path it does not know."""
     text = STREAMING.replace('"version": "1"', f'"version": "{version}"')

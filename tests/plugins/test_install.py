@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from tests.plugins.installing import (
     quick,
     roll_back,
     streaming,
+    waiting,
 )
 from tests.support.hub import Answer, HubProcess, wait_until
 from tests.support.plugin_files import Plugins, at_once, is_alive, processes_of
@@ -30,7 +32,6 @@ from toru.errors import Conflict
 from toru.storage.plugin_versions import PluginVersions, sha256_of
 
 EXITS = 'sys.stderr.write("no database here\\n"); sys.exit(3)'
-WAITS = "import time; time.sleep(1)"
 DIES = "os.kill(os.getpid(), 9)"
 
 
@@ -195,7 +196,7 @@ def test_a_new_plugin_that_does_not_get_ready_is_not_there(plugins: Plugins) -> 
 
 
 def test_only_what_is_offered_under_its_checksum_is_installed_and_one_at_a_time(
-    plugins: Plugins,
+    plugins: Plugins, tmp_path: Path
 ) -> None:
     hub = plugins.hub
     missing = ended(hub, begin(hub, sha256="0" * 64))
@@ -210,7 +211,8 @@ def test_only_what_is_offered_under_its_checksum_is_installed_and_one_at_a_time(
         assert hub.http("POST", "/api/plugin-installs", wish).status == 400
     assert hub.http("GET", "/api/plugin-installs/none").status == 404
 
-    slow = begin(hub, sha256=offer(hub, quick("slow-v2", "1", serve=WAITS)))
+    goes_on = waiting(tmp_path / "go on")
+    slow = begin(hub, sha256=offer(hub, quick("slow-v2", "1", serve=goes_on)))
     second = hub.http("POST", "/api/plugin-installs", {"rollback": "slow-v2"})
     assert (second.status, second.json["code"]) == (409, "install_under_way")
     wait_until(
@@ -218,13 +220,14 @@ def test_only_what_is_offered_under_its_checksum_is_installed_and_one_at_a_time(
     )
     with pytest.raises(Conflict), PluginVersions(hub.plugins_dir).locked():
         pass
+    (tmp_path / "go on").touch()
     assert ended(hub, slow)["outcome"] == "started"
     nothing = ended(hub, begin(hub, rollback="slow-v2"))
     assert "No version before" in nothing["error"]
     unknown = ended(hub, begin(hub, rollback="nobody"))
     assert "was not installed" in unknown["error"]
 
-    again = install(hub, quick("slow-v2", "1", serve=WAITS))
+    again = install(hub, quick("slow-v2", "1", serve=goes_on))
     assert (again["state"], again["outcome"]) == ("done", "unchanged")
 
 
@@ -299,12 +302,14 @@ def test_a_plugin_that_was_put_there_by_hand_is_not_held_to_anything_and_kept_wh
 
 
 def test_a_version_that_falls_just_after_it_was_ready_is_supervised_as_any(
-    plugins: Plugins,
+    plugins: Plugins, tmp_path: Path
 ) -> None:
     hub = plugins.hub
     assert install(hub, quick("weak-v2", "1"))["state"] == "done"
-    falls = "import threading; threading.Timer(0.7, os._exit, (5,)).start()"
+    end = "\n    ".join(waiting(tmp_path / "fall", "os._exit(5)").splitlines())
+    falls = f"import threading\ndef fall():\n    {end}\nthreading.Thread(target=fall).start()"
     assert install(hub, quick("weak-v2", "2", serve=falls))["outcome"] == "started"
+    (tmp_path / "fall").touch()
     wait_until(lambda: "crashed" in plugins.event_types("weak-v2"), what="the crash")
     assert plugins.wait("weak-v2", "backoff", "ready", "starting")["version"] == "2"
     assert roll_back(hub, "weak-v2")["outcome"] == "started"

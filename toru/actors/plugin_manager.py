@@ -139,6 +139,7 @@ class PluginManager(LoopActor):
         self._children = Children(context.system, context.name, self._plugin_gone)
         self._installer = PluginInstaller(self, services, prober)
         self._actors: dict[str, str] = {}  # who serves as each plugin; others are on their way
+        self._leaving: set[str] = set()  # actors of which nothing is left but themselves
         self._figures: dict[str, Figures] = {}
         self._enabled: dict[str, bool] = {}
         self._sandbox_forced: frozenset[str] = frozenset()
@@ -216,7 +217,8 @@ class PluginManager(LoopActor):
         try:
             await self.context.system.address(name).ask(StopPlugin(), deadline_s=STOP_S)
         except ToruError as error:
-            logger.warning("%s is not stopped in order: %s", name, error.sentence)
+            if name in self._children and name not in self._leaving:
+                logger.warning("%s is not stopped in order: %s", name, error.sentence)
             await self._children.stop(name)
             await self._end_runs_of(name)
         else:
@@ -425,15 +427,20 @@ class PluginManager(LoopActor):
 
     async def _dispose(self, plugin_id: str, name: str) -> None:
         if self._actors.get(plugin_id) != name:
-            await self._children.stop(name)  # a version that has retired, or was tried in vain
+            await self._leave(name)  # a version that has retired, or was tried in vain
             return
         if plugin_id in self._placed:
             return  # its file has come back meanwhile, and the actor was told
         del self._actors[plugin_id]
         for book in (self._figures, self._displaced, self._views):
             book.pop(plugin_id, None)
-        await self._children.stop(name)
+        await self._leave(name)
         self._publish("plugins", None)
+
+    async def _leave(self, name: str) -> None:
+        self._leaving.add(name)
+        await self._children.stop(name)
+        self._leaving.discard(name)
 
     def _plugin_gone(self, name: str, error: BaseException | None) -> None:
         if error is not None:
