@@ -10,6 +10,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -197,17 +198,18 @@ async def test_a_malformed_name_is_refused(stage: Stage, name: str) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user, which only root may")
-def test_a_script_that_toru_may_not_read_is_forbidden(tmp_path: Path) -> None:
-    for folder in (tmp_path, *tmp_path.parents[:2]):
+def test_a_script_that_toru_may_not_read_is_forbidden() -> None:
+    with tempfile.TemporaryDirectory() as name:  # `tmp_path` lies where only its owner may go
+        folder = Path(name)
         folder.chmod(0o755)
-    (tmp_path / "a.sh").write_text("echo secret\n")
-    (tmp_path / "a.sh").chmod(0o600)
-    done = subprocess.run(
-        [sys.executable, "-c", _READ_AS_NOBODY, str(tmp_path)],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+        (folder / "a.sh").write_text("echo secret\n")
+        (folder / "a.sh").chmod(0o600)
+        done = subprocess.run(
+            [sys.executable, "-c", _READ_AS_NOBODY, str(folder)],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
     assert done.stdout == "Forbidden: The script 'a.sh' cannot be read by Toru.\n"
 
 

@@ -15,6 +15,7 @@ from tests.cli.support import CommandLine
 from tests.plugins.installing import executable, quick
 from tests.support.hub import HubProcess, wait_until
 from tests.support.plugin_files import Plugins, processes_of
+from toru.cli import plugin_install
 from toru.cli.main import main
 from toru.storage.plugin_versions import PluginVersions, sha256_of
 
@@ -173,6 +174,18 @@ def test_what_is_asked_wrongly_is_said_in_one_sentence(alone: Alone, tmp_path: P
     unreachable = alone.call("plugin", "install", str(file), "--url", "http://127.0.0.1:1")
     assert unreachable.returncode == 125
     assert "No hub answers" in unreachable.stderr
+
+
+def test_a_file_that_changes_after_it_was_looked_at_is_not_installed(
+    alone: Alone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = executable(tmp_path / "built", quick("moving-v2", "1"))
+    monkeypatch.setattr(plugin_install, "sha256_of", lambda _: "a" * 64)  # what it had before
+    result = alone.call("plugin", "install", str(file), "--sha256", "a" * 64)
+    assert result.returncode == 1
+    assert "was changed just now" in result.stderr
+    assert [path.name for path in alone.plugins_dir.iterdir()] == [".metadata"]
+    assert not list((alone.plugins_dir / ".metadata" / "incoming").iterdir())
 
 
 def test_without_a_hub_the_same_checks_are_made_and_the_file_is_there_for_its_start(

@@ -64,11 +64,11 @@ def install(
         CommandError: it cannot be installed.
     """
     versions = PluginVersions(_checked_folder(folder))
-    _check_file(file, sha256)
+    wanted = _check_file(file, sha256)
     client = asyncio.run(_running_hub(url, username))
     if client is None:
-        return _report(_install_here(versions, file), as_json=as_json)
-    offered = _offer(versions, file)
+        return _report(_install_here(versions, file, wanted), as_json=as_json)
+    offered = _offer(versions, file, wanted)
     try:
         state = asyncio.run(_follow(client, {"sha256": offered}))
     except KeyboardInterrupt:
@@ -141,7 +141,8 @@ def _checked_folder(folder: Path | None) -> Path:
     return chosen
 
 
-def _check_file(file: Path, sha256: str | None) -> None:
+def _check_file(file: Path, sha256: str | None) -> str:
+    """Return the file's checksum, which is the demanded one if one is."""
     if sha256 is not None:
         try:
             sha256 = plugin_install.checked_sha256(sha256)
@@ -156,17 +157,25 @@ def _check_file(file: Path, sha256: str | None) -> None:
             f"Nothing was done: {file} has the SHA-256 {found}, not {sha256}.",
             exit_code=NOT_INSTALLED,
         )
+    return found
 
 
-def _offer(versions: PluginVersions, file: Path) -> str:
+def _offer(versions: PluginVersions, file: Path, sha256: str) -> str:
+    """Offer a copy of the file, which is what was looked at, and return its checksum."""
     try:
-        return versions.stage(file)
+        offered = versions.stage(file)
     except OSError as error:
         raise CommandError(
             f"The plugins folder {versions.folder} cannot be written ({error.strerror}); who "
             "installs needs access to it.",
             exit_code=NOT_INSTALLED,
         ) from None
+    if offered != sha256:
+        versions.unstage(offered)
+        raise CommandError(
+            f"Nothing was done: {file} was changed just now.", exit_code=NOT_INSTALLED
+        )
+    return offered
 
 
 # Through a hub
@@ -232,11 +241,11 @@ def _as_command() -> Any:
         raise CommandError(sentence, exit_code=NOT_INSTALLED) from None
 
 
-def _install_here(versions: PluginVersions, file: Path) -> InstallState:
+def _install_here(versions: PluginVersions, file: Path, sha256: str) -> InstallState:
     tell("No hub runs; the file is put in place for its next start.")
     with _as_command(), versions.locked():
         versions.recover()
-        offered = versions.stage(file)
+        offered = _offer(versions, file, sha256)
         try:
             return _place_offered(versions, offered)
         finally:
