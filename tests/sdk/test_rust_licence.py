@@ -117,7 +117,7 @@ def test_the_example_of_the_guide_runs_with_a_licence_and_not_without(tmp_path: 
     source = program.replace("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo", PUBLIC_KEY)
     assert source != program
     built = str(rust.build_source("disk-guard", manifest, source, tmp_path))
-    told = {"data_dir": str(tmp_path), "instance_id": INSTANCE}
+    told: dict[str, Any] = {"data_dir": str(tmp_path), "instance_id": INSTANCE}
     with running([built], tmp_path / "s") as plugin, CoreV2(plugin, **told) as core:
         core.until("error", id=0)
         code, said = plugin.ended()

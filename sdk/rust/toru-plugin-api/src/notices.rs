@@ -68,24 +68,34 @@ impl Notices {
     }
 }
 
-/// Passes them on as soon as the plugin has started, as long as there is a server.
-pub(crate) async fn deliver(server: Weak<Server>, mut waiting: Waiting) {
+impl Waiting {
+    /// Passes them on as soon as the plugin has started, as long as there is a server: events and
+    /// settings apart, so that a slow handler of one holds up nothing of the other.
+    pub fn deliver(self, server: Weak<Server>) {
+        let Waiting { config, events } = self;
+        let settings = tokio::spawn(deliver_settings(server.clone(), config));
+        tokio::spawn(async move {
+            deliver_events(server, events).await;
+            settings.abort(); // the server is gone
+        });
+    }
+}
+
+async fn deliver_settings(server: Weak<Server>, changed: Arc<Notify>) {
     loop {
-        let event = tokio::select! {
-            _ = waiting.config.notified() => None,
-            event = waiting.events.recv() => match event {
-                Some(event) => Some(event),
-                None => return,
-            },
-        };
-        let server = match server.upgrade() {
-            Some(server) => server,
-            None => return,
-        };
-        server.started().await;
-        match event {
-            Some(event) => server.tell_event(event).await,
-            None => server.tell_config().await,
+        changed.notified().await;
+        if let Some(server) = server.upgrade() {
+            server.started().await;
+            server.tell_config().await;
+        }
+    }
+}
+
+async fn deliver_events(server: Weak<Server>, mut events: mpsc::Receiver<PluginEvent>) {
+    while let Some(event) = events.recv().await {
+        if let Some(server) = server.upgrade() {
+            server.started().await;
+            server.tell_event(event).await;
         }
     }
 }

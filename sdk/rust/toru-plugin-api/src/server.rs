@@ -22,7 +22,7 @@ use crate::guarded::Guarded;
 use crate::http::{Body, HttpRequest, HttpResponse};
 use crate::listen;
 use crate::log::{write_failure, write_line, LogLevel};
-use crate::notices::{self, Notices, PluginEvent};
+use crate::notices::{Notices, PluginEvent};
 use crate::outgoing::{gone, Outgoing};
 use crate::plugin::ToruPlugin;
 use crate::session_v1::{self, SessionV1};
@@ -204,7 +204,7 @@ impl Server {
             start_failure: Mutex::new(None),
             notices,
         });
-        tokio::spawn(notices::deliver(Arc::downgrade(&server), inbox));
+        inbox.deliver(Arc::downgrade(&server));
         server
     }
 
