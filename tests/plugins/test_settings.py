@@ -320,3 +320,25 @@ def test_what_changes_while_a_version_is_tried_is_told_to_it_when_it_serves(
         lambda: told(plugins, plugin_id)["told"][-1].get("every_s") == 7,
         what="the change to be told",
     )
+
+
+def test_a_plugin_that_needs_settings_is_installed_and_runs_once_it_has_them(
+    plugins: Plugins,
+) -> None:
+    plugin_id = "set-live-needs-first"
+    name = 'ID = Path(sys.argv[0]).name.removesuffix(".binary")'
+    text = SOURCE.replace(name, f'ID = "{plugin_id}"')
+    first = install(plugins.hub, text)
+    assert (first["state"], first["outcome"]) == ("done", "needs_configuration")
+    assert first["step"].endswith("It runs once it has the settings that it needs.")
+    assert plugins.wait(plugin_id, "broken")["needs_settings"] is True
+    assert change(plugins, plugin_id, token=TOKEN).status == 200
+    plugins.ready(plugin_id)
+    needs_more = text.replace('"version": "1.0.0"', '"version": "1.1.0"').replace(
+        '    """Serve all connections."""\n', '    """Serve all connections."""\n    os._exit(78)\n'
+    )
+    later = install(plugins.hub, needs_more)
+    assert (later["state"], later["previous_version"]) == ("failed", "1.0.0")
+    assert "78" in later["error"]
+    assert plugins.view(plugin_id)["state"] == "ready"
+    assert plugins.view(plugin_id)["version"] == "1.0.0"

@@ -26,6 +26,7 @@ from toru.actors.messages.plugin_install import (
     EndInstall,
     InstallState,
     KeepVersion,
+    Outcome,
     PutInPlace,
     RetirePlugin,
 )
@@ -46,6 +47,11 @@ READY_S = 700.0
 KEPT = 50
 """Installs that can still be asked for."""
 
+_WHAT_REMAINS: Mapping[str, str] = {
+    "disabled": " It is disabled, and runs once it is enabled.",
+    "needs_configuration": " It runs once it has the settings that it needs.",
+}
+
 Trial = tuple[PluginMetadata, FoundFile]
 
 
@@ -61,6 +67,8 @@ class Host(Protocol):
     def known_file(self, name: str) -> tuple[FoundFile, PluginMetadata] | None: ...
 
     async def is_enabled(self, plugin_id: str) -> bool: ...
+
+    def serves(self, plugin_id: str) -> bool: ...
 
     def free_name(self, plugin_id: str) -> str: ...
 
@@ -182,8 +190,8 @@ class PluginInstaller:
             return _done("unchanged", f"Version {metadata.version} is what is installed already.")
         if isinstance(first, BeginInstall):
             found = await self._services.store.ask(KeepVersion(sha256, name), deadline_s=STORE_S)
-        is_enabled = await self._try_and_place(found, metadata, before)
-        return await self._record(metadata, before, is_enabled=is_enabled)
+        outcome = await self._try_and_place(found, metadata, before)
+        return await self._record(metadata, before, outcome)
 
     async def _choose(self, metadata: PluginMetadata) -> str:
         wanted = ChooseFile(metadata, self._host.registrations(), self._host.unusable())
@@ -191,13 +199,19 @@ class PluginInstaller:
 
     async def _try_and_place(
         self, file: FoundFile, metadata: PluginMetadata, before: str | None
-    ) -> bool:
-        """Let the version take the plugin's place, and return whether it runs."""
-        name = None
+    ) -> Outcome:
+        """Let the version take the plugin's place, and return what has come of it."""
+        name, lacks = None, False
         if await self._host.is_enabled(metadata.id):
-            name = await self._try(file, metadata, before)
+            try:
+                name = await self._try(file, metadata, before)
+            except ToruError as error:
+                lacks = error.code == "needs_configuration"
+                if not lacks or self._host.serves(metadata.id):
+                    raise
         try:
-            return await self._swap(file, metadata, before, name)
+            runs = await self._swap(file, metadata, before, name)
+            return "started" if runs else "needs_configuration" if lacks else "disabled"
         finally:
             if name is not None and self._trials.pop(name, None) is not None:
                 self._retire(name)
@@ -255,7 +269,7 @@ class PluginInstaller:
     # What is told of it
 
     async def _record(
-        self, metadata: PluginMetadata, before: str | None, *, is_enabled: bool
+        self, metadata: PluginMetadata, before: str | None, outcome: Outcome
     ) -> Mapping[str, Any]:
         assert self._present is not None
         is_rollback = self._present.kind == "rollback"
@@ -269,9 +283,7 @@ class PluginInstaller:
         }
         await self._store_event("rolled_back" if is_rollback else "installed", details)
         self._log("info", metadata.id, sentence)
-        if is_enabled:
-            return _done("started", sentence)
-        return _done("disabled", f"{sentence} It is disabled, and runs once it is enabled.")
+        return _done(outcome, f"{sentence}{_WHAT_REMAINS.get(outcome, '')}")
 
     async def _failed(self, sentence: str) -> Mapping[str, Any]:
         assert self._present is not None
@@ -304,7 +316,7 @@ class PluginInstaller:
             self._services.supervisor_log.tell(LogLines((line,)))
 
 
-def _done(outcome: Literal["started", "disabled", "unchanged"], step: str) -> Mapping[str, Any]:
+def _done(outcome: Outcome, step: str) -> Mapping[str, Any]:
     return {"state": "done", "outcome": outcome, "step": step}
 
 

@@ -478,6 +478,11 @@ class PluginManager(LoopActor):
             return None
         return known.file, known.metadata
 
+    def serves(self, plugin_id: str) -> bool:
+        """Return whether a plugin's process is there, as far as is known."""
+        view = self._views.get(plugin_id)
+        return view is not None and view.running
+
     async def is_enabled(self, plugin_id: str) -> bool:
         """Return whether a plugin is to run, after all that was wished before."""
         if plugin_id in self._actors:

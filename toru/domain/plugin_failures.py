@@ -53,7 +53,7 @@ def failed(draft: Draft, sentence: str, code: int | None) -> None:
     """A process ended, or could not be started, without anybody's wish."""
     count_health(draft)
     if draft.state.trial:
-        _fail_trial(draft, sentence)
+        _fail_trial(draft, sentence, code)
         return
     stopping = draft.state.phase == "stopping"
     failures = draft.state.failures + 1
@@ -71,11 +71,13 @@ def failed(draft: Draft, sentence: str, code: int | None) -> None:
         _back_off(draft, sentence)
 
 
-def _fail_trial(draft: Draft, sentence: str) -> None:
+def _fail_trial(draft: Draft, sentence: str, code: int | None) -> None:
     """A version on trial gets no second one."""
+    needs_more = code == NEEDS_CONFIGURATION
     draft.set(reason=sentence, removed=True)
     draft.do(life.LogLine("warning", f"{sentence} It is not tried again."))
-    draft.answer(STARTS, life.Refusal("start_failed", sentence))
+    why: life.RefusalCode = "needs_configuration" if needs_more else "start_failed"
+    draft.answer(STARTS, life.Refusal(why, sentence))
     settle(draft)
 
 

@@ -35,7 +35,13 @@ TimerKind = Literal[
 ``healthy``: until its failures are forgotten."""
 
 RefusalCode = Literal[
-    "superseded", "disabled", "broken_plugin", "start_failed", "removed", "shutting_down"
+    "superseded",
+    "disabled",
+    "broken_plugin",
+    "start_failed",
+    "needs_configuration",
+    "removed",
+    "shutting_down",
 ]
 
 
@@ -452,7 +458,7 @@ def refusal_error(refusal: Refusal) -> ToruError:
             return BrokenPlugin(refusal.sentence)
         case "removed":
             return NotFound(refusal.sentence)
-        case "start_failed":
+        case "start_failed" | "needs_configuration":
             return BadGateway(refusal.sentence, code=refusal.code)
         case "shutting_down":
             return Unavailable(refusal.sentence, code=refusal.code)

@@ -13,6 +13,8 @@ from toru.actors.messages.plugins import FoundFile
 from toru.actors.runtime import Message
 from toru.domain.plugin_metadata import PluginMetadata
 
+Outcome = Literal["started", "disabled", "unchanged", "needs_configuration", "placed"]
+
 
 class InstallState(msgspec.Struct, frozen=True):
     """How far an install is, or how it has ended.
@@ -23,8 +25,9 @@ class InstallState(msgspec.Struct, frozen=True):
         state: ``running``, ``done`` or ``failed``.
         step: what is being done, or what has come of it, one sentence.
         outcome: of one that is done: the plugin runs (``started``), is disabled and will run as
-            this version (``disabled``), was that already (``unchanged``), or is to start with the
-            hub (``placed``; only where there is none).
+            this version (``disabled``), was that already (``unchanged``), waits for its settings
+            (``needs_configuration``; only where no version served before), or is to start with
+            the hub (``placed``; only where there is none).
         error: of one that has failed: why; what was there before is as it was.
         plugin: the plugin's id, once that is known.
         file: the name of its file.
@@ -39,7 +42,7 @@ class InstallState(msgspec.Struct, frozen=True):
     state: Literal["running", "done", "failed"]
     step: str
     began_at: str
-    outcome: Literal["started", "disabled", "unchanged", "placed"] | None = None
+    outcome: Outcome | None = None
     error: str | None = None
     plugin: str | None = None
     file: str | None = None
