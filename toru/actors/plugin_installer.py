@@ -32,6 +32,7 @@ from toru.actors.messages.plugin_install import (
 )
 from toru.actors.messages.plugin_storage import InsertPluginEvent
 from toru.actors.messages.plugins import EnablePlugin, FoundFile, Probe
+from toru.actors.plugin_files import PROBE_S, PluginFiles
 from toru.actors.plugin_services import PluginServices
 from toru.actors.runtime import Address
 from toru.clock import utc_now
@@ -41,7 +42,6 @@ from toru.errors import Conflict, NotFound, ToruError, Unavailable
 
 STORE_S = 300.0
 """What the store may take, which reads whole files."""
-PROBE_S = 300.0
 READY_S = 700.0
 """A start may be put off for ten minutes."""
 KEPT = 50
@@ -59,12 +59,6 @@ class Host(Protocol):
     """What the installer needs of the plugin manager."""
 
     def in_background(self, work: Coroutine[Any, Any, None]) -> None: ...
-
-    def registrations(self) -> tuple[tuple[str, str, str], ...]: ...
-
-    def unusable(self) -> tuple[str, ...]: ...
-
-    def known_file(self, name: str) -> tuple[FoundFile, PluginMetadata] | None: ...
 
     async def is_enabled(self, plugin_id: str) -> bool: ...
 
@@ -86,6 +80,7 @@ class PluginInstaller:
 
     Args:
         host: the plugin manager.
+        files: what is known of the files in the folder.
         services: the store, the hub, the logs.
         prober: runs files with ``--metadata``.
 
@@ -93,9 +88,12 @@ class PluginInstaller:
         changes: how often a file in the folder was replaced by this.
     """
 
-    def __init__(self, host: Host, services: PluginServices, prober: Address) -> None:
+    def __init__(
+        self, host: Host, files: PluginFiles, services: PluginServices, prober: Address
+    ) -> None:
         self.changes = 0
         self._host = host
+        self._files = files
         self._services = services
         self._prober = prober
         self._states: dict[str, InstallState] = {}
@@ -183,7 +181,7 @@ class PluginInstaller:
         name = await self._choose(metadata)
         if isinstance(first, BeginRollback) and (metadata.id, name) != (first.id, found.name):
             raise Conflict(f'The version before is another plugin, "{metadata.id}".')
-        known = self._host.known_file(name)
+        known = self._files.usable(name)
         before = known[1].version if known is not None else None
         self._note(file=name, previous_version=before)
         if known is not None and known[0].pin is not None and known[0].pin.sha256 == sha256:
@@ -194,7 +192,7 @@ class PluginInstaller:
         return await self._record(metadata, before, outcome)
 
     async def _choose(self, metadata: PluginMetadata) -> str:
-        wanted = ChooseFile(metadata, self._host.registrations(), self._host.unusable())
+        wanted = ChooseFile(metadata, self._files.registrations(), self._files.unusable())
         return await self._services.store.ask(wanted, deadline_s=STORE_S)
 
     async def _try_and_place(

@@ -15,10 +15,8 @@ from typing import Any, Literal
 import msgspec
 
 from toru.actors.messages.auth import Session
-from toru.actors.messages.hub import Publish
 from toru.actors.messages.plugin_install import (
     AdoptPlugin,
-    FindPin,
     GetInstall,
     InstallPlugin,
     InstallState,
@@ -50,11 +48,9 @@ from toru.actors.messages.plugins import (
     NoteBundleAnswer,
     PluginChanged,
     PluginDisposed,
-    PluginFigures,
     PluginKv,
     PluginPlan,
     PluginView,
-    Probe,
     Replace,
     RestartPlugin,
     RunsKnown,
@@ -72,6 +68,7 @@ from toru.actors.plugin import Plugin
 from toru.actors.plugin_answers import whole_answer
 from toru.actors.plugin_calls import PluginKeys
 from toru.actors.plugin_figures import Figures
+from toru.actors.plugin_files import PROBE_S, PluginFiles
 from toru.actors.plugin_installer import PluginInstaller
 from toru.actors.plugin_page import bundle_request
 from toru.actors.plugin_places import PluginPlaces, actor_name, tag_of_actor
@@ -79,6 +76,7 @@ from toru.actors.plugin_prober import RUN_PREFIX as PROBE_PREFIX
 from toru.actors.plugin_runs import RUN_PREFIX, end_run, plugin_of, runs_of, tag_of
 from toru.actors.plugin_services import PluginServices
 from toru.actors.plugin_sockets import forget
+from toru.actors.plugin_views import broken_view, publish, view_for
 from toru.actors.runtime import (
     ActorContext,
     Address,
@@ -88,9 +86,7 @@ from toru.actors.runtime import (
     Message,
     Restart,
 )
-from toru.domain.plugin_metadata import BrokenPlugin, PluginMetadata
-from toru.domain.plugin_probe import BEING_WRITTEN, without_last_words
-from toru.domain.plugin_routes import Registration, assign
+from toru.domain.plugin_metadata import PluginMetadata
 from toru.errors import Conflict, NotFound, ToruError, Unavailable
 
 logger = logging.getLogger("toru.plugins")
@@ -99,26 +95,14 @@ LOOK_INTERVAL_S = 1.0
 _RUNNER_PAUSE_S = 1.0
 DISCOVERY_S = 5.0
 """So long after its start at most, questions wait until the files that were there are known."""
-PROBE_S = 300.0
-"""How long a probe may take with all those before it: four at a time, some seconds each."""
 STOP_S = 25.0
 """What a plugin's whole stop may take: 10 s to drain, 5 s after shutdown, 5 s after SIGTERM."""
-
-
-class _Known(msgspec.Struct, frozen=True):
-    """A file that has been looked at: its metadata, or why there are none."""
-
-    file: FoundFile
-    metadata: PluginMetadata | None = None
-    reason: str = ""
 
 
 class PluginManager(LoopActor):
     """Watches the plugins folder, and supervises one `Plugin` actor a plugin.
 
-    A file is probed when it is first seen, and again when it has changed and then stayed the
-    same until the next look, a second later, so that one that is still being copied is not called
-    broken. A slow probe holds up its own plugin only.
+    A slow probe of a file holds up its own plugin only.
     """
 
     mailbox_limit = 20_000
@@ -134,22 +118,17 @@ class PluginManager(LoopActor):
         self._services = services
         self._folder = services.folder
         self._look_s = LOOK_INTERVAL_S if services.look_s is None else services.look_s
-        self._prober = prober
+        self._files = PluginFiles(services.store, prober)
         self._places = places
         self._children = Children(context.system, context.name, self._plugin_gone)
-        self._installer = PluginInstaller(self, services, prober)
+        self._installer = PluginInstaller(self, self._files, services, prober)
         self._actors: dict[str, str] = {}  # who serves as each plugin; others are on their way
         self._leaving: set[str] = set()  # actors of which nothing is left but themselves
         self._figures: dict[str, Figures] = {}
         self._enabled: dict[str, bool] = {}
         self._sandbox_forced: frozenset[str] = frozenset()
         self._views: dict[str, PluginView] = {}
-        self._known: dict[str, _Known] = {}
-        self._probing: dict[str, tuple[int, ...]] = {}
-        self._placed: dict[str, str] = {}
         self._displaced: dict[str, str] = {}  # those with an actor, but without a place
-        self._collisions: dict[str, str] = {}
-        self._seen: dict[str, tuple[int, ...]] | None = None
         self._bundles: frozenset[str] = frozenset()
         self._leftovers: dict[str, list[str]] = {}
         self._discovered = asyncio.Event()
@@ -192,7 +171,7 @@ class PluginManager(LoopActor):
                 if self._actors.get(own_view.id) == name:
                     view = self._with_sandbox(own_view)
                     self._views[view.id] = view
-                    self._publish("plugin", view)
+                    publish(self._services.hub, "plugin", view)
             case PluginDisposed(id=plugin_id, actor=name):
                 return self._dispose(plugin_id, name)
             case InstallPlugin(sha256=sha256):
@@ -247,7 +226,7 @@ class PluginManager(LoopActor):
 
     async def _end_unclaimed(self) -> None:
         """End what is left of plugins that are not there any more, once all files are known."""
-        if self._probing:
+        if self._files.is_probing:
             return
         self._discovered.set()
         unclaimed = [run_id for ids in self._leftovers.values() for run_id in ids]
@@ -291,96 +270,52 @@ class PluginManager(LoopActor):
             self.timers.after("look", self._look_s, LookAtFolder())
 
     def _take_note(self, content: FolderContent) -> None:
-        files = content.files
         self._note_bundles(content.bundles)
-        present = {file.name for file in files}
-        gone = [name for name in self._known if name not in present]
-        settled = [file for file in files if self._is_news(file)]
-        self._seen = {file.name: file.signature for file in files}
-        for file in settled:
-            self._probing[file.name] = file.signature
+        news, is_gone = self._files.take_note(content.files)
+        for file in news:
             self.background(self._find_out(file))
-        for name in gone:
-            del self._known[name]
-        if gone:
+        if is_gone:
             self._place()
 
     def _note_bundles(self, bundles: frozenset[str]) -> None:
         """Tell the plugins whose bundle's file has come or gone."""
         changed, self._bundles = bundles ^ self._bundles, bundles
-        for plugin_id in changed & self._placed.keys():
+        for plugin_id in changed & self._files.placed.keys():
             with contextlib.suppress(Unavailable):  # one that is being replaced asks for its plan
                 self._plugin(plugin_id).tell(NoteBundle(plugin_id in bundles))
-
-    def _is_news(self, file: FoundFile) -> bool:
-        known = self._known.get(file.name)
-        if known is not None and known.file.signature == file.signature:
-            return False
-        if self._probing.get(file.name) == file.signature:
-            return False
-        return self._seen is None or self._seen.get(file.name) == file.signature
 
     async def _find_out(self, file: FoundFile) -> None:
         await self._probe_and_place(file)
         await self._end_unclaimed()
 
     async def _probe_and_place(self, file: FoundFile) -> None:
-        known = await self._probe(file)
+        known = await self._files.probe(file)
         with contextlib.suppress(ToruError):
             self._enabled = await self._folder.ask(LoadEnabled())
             self._sandbox_forced = await self._folder.ask(LoadSandboxForced())
-        if self._probing.get(file.name) != file.signature:
-            return  # it has changed once more meanwhile
-        del self._probing[file.name]
-        if known is None or (self._seen or {}).get(file.name) != file.signature:
-            return  # it is looked at again, or gone
-        self._known[file.name] = known
-        self._place()
-
-    async def _probe(self, file: FoundFile) -> _Known | None:
-        """Return what the file is; None when that cannot be found out now."""
-        try:
-            file = await self._services.store.ask(FindPin(file), deadline_s=PROBE_S)
-            return _Known(file, await self._prober.ask(Probe(file), deadline_s=PROBE_S))
-        except BrokenPlugin as error:
-            if error.code == BEING_WRITTEN:
-                return None
-            logger.warning("The plugin %s is broken: %s", file.name, error.sentence)
-            return _Known(file, reason=error.sentence)
-        except ToruError as error:
-            logger.warning("The plugin %s could not be looked at: %s", file.name, error.sentence)
-            return None
+        if self._files.learn(file, known):
+            self._place()
 
     def _place(self) -> None:
-        """Give each plugin its id and route, and tell the actors what has changed for them."""
-        sound = {name: known for name, known in self._known.items() if known.metadata is not None}
-        placed, collisions = assign(
-            Registration(name, known.metadata.id, known.metadata.route)
-            for name, known in sound.items()
-            if known.metadata is not None
-        )
-        for collision in collisions:
-            if self._collisions.get(collision.file_name) != collision.reason:
-                logger.warning("The plugin %s: %s", collision.file_name, collision.reason)
-        self._collisions = {each.file_name: each.reason for each in collisions}
-        before = self._placed
-        self._placed = {each.id: each.file_name for each in placed}
-        for plugin_id, file_name in self._placed.items():
-            self._put(plugin_id, sound[file_name])
-            self._displaced.pop(plugin_id, None)
+        """Give each plugin its place, and tell the actors what has changed for them."""
+        before = self._files.placed
+        placed = self._files.place()
+        for each in placed:
+            self._put(each.id, each.file_name)
+            self._displaced.pop(each.id, None)
         self._places.assign(((each.route, each.id) for each in placed), self._actors)
-        for plugin_id in before.keys() - self._placed.keys():
+        for plugin_id in before.keys() - self._files.placed.keys():
             self._displaced[plugin_id] = before[plugin_id]
         for plugin_id, file_name in self._displaced.items():
             self._take_away(plugin_id, file_name)
-        self._publish("plugins", None)
+        publish(self._services.hub, "plugins", None)
 
-    def _put(self, plugin_id: str, known: _Known) -> None:
+    def _put(self, plugin_id: str, file_name: str) -> None:
         """Start the actor of a plugin, or tell it that its file is another one."""
         if plugin_id in self._actors:
-            assert known.metadata is not None
+            file, metadata = self._usable(file_name)
             with contextlib.suppress(Unavailable):  # one that is being replaced asks for its plan
-                self._plugin(plugin_id).tell(Replace(known.metadata, known.file))
+                self._plugin(plugin_id).tell(Replace(metadata, file))
             return
         name = self._actors[plugin_id] = self.free_name(plugin_id)
         self._start(name, plugin_id)
@@ -403,25 +338,29 @@ class PluginManager(LoopActor):
             role: Literal["trial", "retired"] = "trial" if is_first else "retired"
             has_bundle = plugin_id in self._bundles
             return PluginPlan(*trial, enabled=True, has_bundle=has_bundle, role=role)
-        known = self._known[self._placed[plugin_id]]
-        assert known.metadata is not None
+        file, metadata = self._usable(self._files.placed[plugin_id])
         return PluginPlan(
-            known.metadata,
-            known.file,
+            metadata,
+            file,
             enabled=self._is_enabled(plugin_id),
             has_bundle=plugin_id in self._bundles,
             leftovers=tuple(self._leftovers.pop(plugin_id, ())),
             role="serves" if self._actors.get(plugin_id) == name else "retired",
         )
 
+    def _usable(self, file_name: str) -> tuple[FoundFile, PluginMetadata]:
+        found = self._files.usable(file_name)
+        assert found is not None
+        return found
+
     def _is_enabled(self, plugin_id: str) -> bool:
         view = self._views.get(plugin_id)
         return self._enabled.get(plugin_id, True) if view is None else view.enabled
 
     def _take_away(self, plugin_id: str, file_name: str) -> None:
-        known = self._known.get(file_name)
-        reason = self._collisions.get(file_name) or (known.reason if known else "")
-        message = MarkBroken(reason) if known is not None and reason else MarkRemoved()
+        fault = self._files.fault(file_name)
+        is_there = file_name in self._files.known
+        message = MarkBroken(fault) if is_there and fault else MarkRemoved()
         with contextlib.suppress(Unavailable):
             self._plugin(plugin_id).tell(message)
 
@@ -429,13 +368,13 @@ class PluginManager(LoopActor):
         if self._actors.get(plugin_id) != name:
             await self._leave(name)  # a version that has retired, or was tried in vain
             return
-        if plugin_id in self._placed:
+        if plugin_id in self._files.placed:
             return  # its file has come back meanwhile, and the actor was told
         del self._actors[plugin_id]
         for book in (self._figures, self._displaced, self._views):
             book.pop(plugin_id, None)
         await self._leave(name)
-        self._publish("plugins", None)
+        publish(self._services.hub, "plugins", None)
 
     async def _leave(self, name: str) -> None:
         self._leaving.add(name)
@@ -458,25 +397,6 @@ class PluginManager(LoopActor):
     def in_background(self, work: Coroutine[Any, Any, None]) -> None:
         """Do something that nobody waits for."""
         self.background(work)
-
-    def registrations(self) -> tuple[tuple[str, str, str], ...]:
-        """Return file name, id and route of every plugin that has metadata."""
-        return tuple(
-            (name, known.metadata.id, known.metadata.route)
-            for name, known in self._known.items()
-            if known.metadata is not None
-        )
-
-    def unusable(self) -> tuple[str, ...]:
-        """Return the names of the files that have none."""
-        return tuple(name for name, known in self._known.items() if known.metadata is None)
-
-    def known_file(self, name: str) -> tuple[FoundFile, PluginMetadata] | None:
-        """Return a plugin's file as it is known, and its metadata."""
-        known = self._known.get(name)
-        if known is None or known.metadata is None:
-            return None
-        return known.file, known.metadata
 
     def serves(self, plugin_id: str) -> bool:
         """Return whether a plugin's process is there, as far as is known."""
@@ -518,10 +438,7 @@ class PluginManager(LoopActor):
             metadata: of the new version.
             name: the actor of the new version; None when none was started.
         """
-        self._probing.pop(file.name, None)
-        self._known[file.name] = _Known(file, metadata)
-        if self._seen is not None:
-            self._seen[file.name] = file.signature
+        self._files.put(file, metadata)
         before = self._actors.get(plugin_id)
         if name is not None:
             self._actors[plugin_id] = name
@@ -547,7 +464,7 @@ class PluginManager(LoopActor):
     async def _list(self, session: Session) -> list[PluginView]:
         await self._discovery()
         found = await asyncio.gather(*map(self._describe_anyhow, list(self._actors)))
-        views = [_for(session, view) for view in found if view is not None]
+        views = [view_for(session, view) for view in found if view is not None]
         if session.is_admin:
             shown = {view.file for view in views}
             views += [view for view in self._broken() if view.file not in shown]
@@ -558,7 +475,7 @@ class PluginManager(LoopActor):
         if plugin_id in self._actors:
             found = await self._describe_anyhow(plugin_id)
             if found is not None:
-                return _for(session, found)
+                return view_for(session, found)
         for view in self._broken():
             if view.id == plugin_id and session.is_admin:
                 return view
@@ -594,27 +511,26 @@ class PluginManager(LoopActor):
         broken = next((view for view in self._broken() if view.id == plugin_id), None)
         if broken is None:
             raise NotFound("There is no such plugin.")
-        known = self._known[broken.file]
+        known = self._files.known[broken.file]
         if known.metadata is None and not isinstance(message, DisablePlugin):
-            self._probing[broken.file] = known.file.signature
+            self._files.expect(known.file)
             await self._probe_and_place(known.file)
         if plugin_id not in self._actors:
-            found = self._known.get(broken.file)
-            reason = found.reason if found and found.reason else broken.reason
+            reason = self._files.fault(broken.file) or broken.reason
             raise Conflict(f"The plugin is broken: {reason}", code="broken_plugin")
 
     async def _force_sandbox(self, plugin_id: str, forced: bool) -> None:
         await self._discovery()
-        known = self._placed.keys() | {view.id for view in self._broken()}
+        known = self._files.placed.keys() | {view.id for view in self._broken()}
         if plugin_id not in known:
             raise NotFound("There is no such plugin.")
         await self._folder.ask(SetSandboxForced(plugin_id, forced))
         others = self._sandbox_forced - {plugin_id}
         self._sandbox_forced = others | {plugin_id} if forced else others
-        if plugin_id in self._placed:
+        if plugin_id in self._files.placed:
             with contextlib.suppress(ToruError):
                 self._views[plugin_id] = await self._describe(plugin_id)
-                self._publish("plugin", self._views[plugin_id])
+                publish(self._services.hub, "plugin", self._views[plugin_id])
 
     def _with_sandbox(self, view: PluginView) -> PluginView:
         """Return what a plugin says of itself, with what the admin wants of its page."""
@@ -630,7 +546,7 @@ class PluginManager(LoopActor):
 
     async def _check_enabled(self, plugin_id: str) -> None:
         await self._discovery()
-        if plugin_id not in self._placed or not self._is_enabled(plugin_id):
+        if plugin_id not in self._files.placed or not self._is_enabled(plugin_id):
             raise NotFound("There is no such plugin, or it is disabled.")
 
     async def _kv(self, wanted: PluginKv) -> str | None:
@@ -657,63 +573,7 @@ class PluginManager(LoopActor):
 
     def _broken(self) -> list[PluginView]:
         """Return views of the files that have no place."""
-        views = []
-        for name, known in self._known.items():
-            reason = self._collisions.get(name) or known.reason
-            if reason:
-                views.append(_broken_view(known, reason))
-        return views
-
-    def _publish(self, kind: str, view: PluginView | None) -> None:
-        """Tell who watches the plugins' states; only admins learn what stderr said."""
-        told = None if view is None else msgspec.structs.replace(view, pid=None, socket_path=None)
-        with contextlib.suppress(Unavailable):
-            if view is None or view.reason is None:
-                self._services.hub.tell(Publish("plugin-states", _event(kind, told)))
-                return
-            data = _event(kind, told)
-            self._services.hub.tell(Publish("plugin-states", data, admin_only=True))
-            data = _event(kind, _without_secrets(view))
-            self._services.hub.tell(Publish("plugin-states", data, clients_only=True))
+        return [broken_view(known, fault) for known, fault in self._files.broken()]
 
     def _plugin(self, plugin_id: str) -> Address:
         return self.context.system.address(self._actors[plugin_id])
-
-
-def _for(session: Session, view: PluginView) -> PluginView:
-    return view if session.is_admin else _without_secrets(view)
-
-
-def _without_secrets(view: PluginView) -> PluginView:
-    """Return what a client may see; logs, and so the end of stderr in a reason, are for admins."""
-    reason = None if view.reason is None else without_last_words(view.reason)
-    return msgspec.structs.replace(view, pid=None, socket_path=None, reason=reason)
-
-
-def _event(kind: str, view: PluginView | None) -> msgspec.Raw:
-    return msgspec.Raw(msgspec.json.encode({"type": kind, "plugin": view}))
-
-
-def _broken_view(known: _Known, reason: str) -> PluginView:
-    metadata = known.metadata
-    stem = known.file.name.removesuffix(".binary")
-    return PluginView(
-        id=stem if metadata is None else metadata.id,
-        name=stem if metadata is None else metadata.name,
-        version="" if metadata is None else metadata.version,
-        author=None if metadata is None else metadata.author,
-        icon=None if metadata is None else metadata.icon,
-        route=None if metadata is None else metadata.route,
-        enabled=False,
-        running=False,
-        health="unhealthy",
-        state="broken",
-        reason=reason,
-        degraded=False,
-        file=known.file.name,
-        protocol=None,
-        pid=None,
-        socket_path=None,
-        has_page=False,
-        figures=PluginFigures(),
-    )
