@@ -21,7 +21,8 @@ const PATIENCE_MS = 250;
 
 /**
  * Misses nothing: it loads when its subscription is in force, after each reconnection too, and
- * works the events that came during loading into what was loaded.
+ * when the hub says that it left events out; it works the events that came during loading into
+ * what was loaded.
  * @template T
  */
 export class LiveQuery {
@@ -48,6 +49,7 @@ export class LiveQuery {
     this.#cleanups.add(
       this.#socket.subscribe(this.#query.topic, (event) => this.#take(event)),
       this.#socket.whenOpen(() => this.#socket.afterRoundTrip(() => this.refresh())),
+      this.#socket.on("missed", () => this.refresh()),
     );
     if (this.#socket.status.peek() === "open") return;
     // A connection that is about to open loads it anyway; one that is not is not waited for.

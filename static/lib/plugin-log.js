@@ -79,6 +79,7 @@ export class PluginLog {
     this.#cleanups.add(
       this.#socket.subscribe("plugin-logs", (event) => this.#take(event)),
       this.#socket.whenOpen(() => this.#socket.afterRoundTrip(() => this.refresh())),
+      this.#socket.on("missed", () => this.refresh()),
     );
   }
 

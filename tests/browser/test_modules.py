@@ -105,6 +105,7 @@ LOG = """
 async ({PluginLog}) => {
   let take, open;
   const socket = {
+    on: () => () => {},
     subscribe: (topic, listener) => { take = listener; return () => {}; },
     whenOpen: (callback) => { open = callback; return () => {}; },
     afterRoundTrip: (callback) => callback(),
@@ -139,6 +140,7 @@ async ({PagedQuery}) => {
   let tell;
   const socket = {
     status: {peek: () => 'open'},
+    on: () => () => {},
     subscribe: (topic, listener) => { tell = listener; return () => {}; },
     whenOpen: () => () => {},
   };

@@ -382,3 +382,24 @@ def test_a_logout_ends_the_websocket_within_a_second(hub: HubProcess) -> None:
             socket.read()
         assert closed.value.code == 4401
         assert time.monotonic() - began < 1
+
+
+def test_events_of_a_connection_that_was_not_read_for_a_while_come_when_it_is(
+    hub: HubProcess,
+) -> None:
+    hub.script("much.sh", "yes | head -c 20000000\n")
+    with hub.websocket() as socket:
+        socket.send({"type": "subscribe", "topics": ["tasks"]})
+        socket.send({"type": "run", "script": "much.sh"})
+        # So much waits for this connection that no more is sent on it; the run ends all the same.
+        wait_until(
+            lambda: hub.get("/api/history")[:1] and hub.get("/api/history")[0]["exit_code"] == 0
+        )
+        task_id = hub.get("/api/history")[0]["id"]
+        states, ended = [], False
+        while not ended or "finished" not in states:
+            message = socket.read()
+            ended = ended or message["type"] == "exit"
+            if message["type"] == "event" and message["data"]["id"] == task_id:
+                states.append(message["data"]["state"])
+    assert states[-1] == "finished"

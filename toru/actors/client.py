@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from toru.actors.client_outbox import Connection, Outbox
+from toru.actors.client_outbox import Connection, Events, Outbox
 from toru.actors.client_views import Cursor, Views
 from toru.actors.messages import client as wire
 from toru.actors.messages.auth import CheckSession, Session
@@ -83,6 +83,7 @@ class Client(LoopActor):
         self._tasks = tasks
         self._hub = hub
         self._outbox = Outbox(connection, on_broken=self.stop)
+        self._events = Events(self._outbox, self.background)
         self._views = Views(context, self._outbox, turns, self.timers, self.background)
         self._starting = asyncio.Semaphore(MAX_STARTING)
 
@@ -109,8 +110,7 @@ class Client(LoopActor):
                 if task_id in self._views:
                     self._outbox.send(frame)
             case Push(frame=frame):
-                if not self._outbox.is_full:
-                    self._outbox.send(frame)
+                self._events.send(frame)
             case Received(text=text):
                 return self._received(text)
             case TaskReplaced(task_id=task_id):

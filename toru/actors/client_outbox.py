@@ -6,13 +6,19 @@ Runs on: the event loop, owned by one `Client`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Protocol
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Protocol
 
 import msgspec
 
 UNSENT_LIMIT_BYTES = 2 * 1024 * 1024
 """How much may wait for one connection; a viewer over it is read from disk later."""
+
+HELD_EVENTS_BYTES = 256 * 1024
+"""How much of events waits on top of that; then the oldest are left out, and that is said."""
+
+_MISSED = msgspec.json.encode({"type": "missed"})
 
 
 class Connection(Protocol):
@@ -77,3 +83,46 @@ class Outbox:
             self._room.set()
         if not done.cancelled():
             done.exception()  # a connection that broke is told by its close
+
+
+class Events:
+    """The events for one connection: all of them in their order, as long as it reads at all.
+
+    While the connection is full they wait. When too many do, the oldest are left out, and the
+    client is told ``missed``: what it knows may be out of date, and has to be asked for anew.
+
+    Args:
+        outbox: where they go.
+        background: runs a coroutine beside the client's mailbox.
+    """
+
+    def __init__(
+        self, outbox: Outbox, background: Callable[[Coroutine[Any, Any, None]], None]
+    ) -> None:
+        self._outbox = outbox
+        self._background = background
+        self._held: deque[bytes] = deque()
+        self._held_bytes = 0
+        self._missed = False
+
+    def send(self, frame: bytes) -> None:
+        """Send an event, at once or when there is room."""
+        if not self._held and not self._outbox.is_full:
+            self._outbox.send(frame)
+            return
+        if not self._held:
+            self._background(self._send_held())
+        self._held.append(frame)
+        self._held_bytes += len(frame)
+        while self._held_bytes > HELD_EVENTS_BYTES and len(self._held) > 1:
+            self._held_bytes -= len(self._held.popleft())
+            self._missed = True
+
+    async def _send_held(self) -> None:
+        await self._outbox.room()
+        if self._missed:
+            self._outbox.send(_MISSED)
+        for frame in self._held:
+            self._outbox.send(frame)
+        self._held.clear()
+        self._held_bytes, self._missed = 0, False
