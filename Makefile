@@ -1,5 +1,6 @@
 PYTHON ?= python3
 ARGS ?=
+WORKERS ?= 2
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
@@ -12,8 +13,8 @@ run: ## set everything up and start the hub (needs ADMIN_PASSWORD; ARGS="-p 8080
 	@$(PYTHON) -m tools.bootstrap run
 	@exec $(BIN)/toru serve $(ARGS)
 
-test: lint ## set everything up, check the code, run every test (ARGS="-k name" adds options)
-	@CHROMIUM="$$(cat .venv/chromium-path)" exec $(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+test: lint ## set everything up, check the code, run every test (ARGS="-k name", WORKERS=0)
+	@CHROMIUM="$$(cat .venv/chromium-path)" exec $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 lint: ## run the linters and type checkers alone
 	@$(PYTHON) -m tools.bootstrap test
