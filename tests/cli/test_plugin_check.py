@@ -314,8 +314,9 @@ def test_an_interrupted_check_leaves_no_process(tmp_path: Path, number: signal.S
             _, stderr = process.communicate(timeout=30)
         finally:
             process.kill()
-    assert process.returncode == 128 + number
     assert "Traceback" not in stderr
+    # Python may end itself by the signal once it has cleaned up; to a shell that is the same.
+    assert process.returncode in (128 + number, -number)
     assert processes_of(tmp_path) == []
 
 
