@@ -12,6 +12,7 @@ import typer
 from toru import __version__
 from toru.cli import license as license_words
 from toru.cli import plugin
+from toru.cli.options import Url, Username
 from toru.errors import ConfigError, ToruError
 
 app = typer.Typer(
@@ -26,25 +27,6 @@ app = typer.Typer(
 app.add_typer(plugin.app, name="plugin")
 app.add_typer(license_words.app, name="license")
 
-Url = Annotated[
-    str | None,
-    typer.Option(
-        "--url",
-        envvar="TORU_URL",
-        help="Address of the hub. (default: the one that STEERING_HOST and STEERING_PORT name)",
-        show_default=False,
-    ),
-]
-Username = Annotated[
-    str | None,
-    typer.Option(
-        "--username",
-        "-u",
-        envvar="TORU_USERNAME",
-        help="Who to log in as. (default: ADMIN_USERNAME, else admin)",
-        show_default=False,
-    ),
-]
 State = Literal["queued", "running", "finished", "failed", "cancelled", "interrupted"]
 
 

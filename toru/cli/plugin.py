@@ -11,6 +11,8 @@ from typing import Annotated
 
 import typer
 
+from toru.cli.options import Url, Username
+
 app = typer.Typer(
     help="Write plugins, and install them.",
     no_args_is_help=True,
@@ -18,25 +20,6 @@ app = typer.Typer(
 )
 
 
-Url = Annotated[
-    str | None,
-    typer.Option(
-        "--url",
-        envvar="TORU_URL",
-        help="Address of the hub. (default: the one that STEERING_HOST and STEERING_PORT name)",
-        show_default=False,
-    ),
-]
-Username = Annotated[
-    str | None,
-    typer.Option(
-        "--username",
-        "-u",
-        envvar="TORU_USERNAME",
-        help="Who to log in as. (default: ADMIN_USERNAME, else admin)",
-        show_default=False,
-    ),
-]
 PluginsDir = Annotated[
     Path | None,
     typer.Option(

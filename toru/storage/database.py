@@ -232,6 +232,11 @@ def reason(error: Exception) -> str:
     return lines[0].strip().rstrip(".")
 
 
+def engine(url: str) -> str:
+    """Return ``SQLite <version>`` or ``PostgreSQL``: what a ``DATABASE_URL`` names, not where."""
+    return f"SQLite {sqlite3.sqlite_version}" if url.startswith("sqlite:") else "PostgreSQL"
+
+
 def sqlite_version() -> tuple[int, int, int]:
     """Return the version of the SQLite library that Python is linked with."""
     return sqlite3.sqlite_version_info

@@ -6,14 +6,13 @@ Runs on: the event loop.
 from __future__ import annotations
 
 import platform
-import sqlite3
 from typing import ClassVar
 
 import msgspec
 
 import toru
-from toru.config import Config
 from toru.domain.permissions import Access
+from toru.storage.database import engine
 from toru.web.base import ApiHandler, Route
 from toru.web.openapi import operation
 
@@ -54,19 +53,13 @@ class AboutHandler(ApiHandler):
             About(
                 version=toru.__version__,
                 python=platform.python_version(),
-                database=_database(config),
+                database=engine(config.database_url),
                 data_dir=str(config.data_dir),
                 plugins_dir=str(config.plugins_dir),
                 log_dir=str(config.log_dir),
                 started_at=self.services.started_at,
             )
         )
-
-
-def _database(config: Config) -> str:
-    if config.database_url.startswith("sqlite:"):
-        return f"SQLite {sqlite3.sqlite_version}"
-    return "PostgreSQL"
 
 
 ROUTES = [Route("/api/about", AboutHandler)]
